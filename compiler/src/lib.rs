@@ -1,0 +1,6 @@
+//! Turns the documents of an mxcp project into a bundle and a list of diagnostics.
+//!
+//! The compiler does no I/O of its own: files, and DuckDB where SQL is to be prepared, reach it
+//! through traits that the command line implements.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The machine that policies run on: types, values, functions, predicate code, the interpreter
+//! that defines its meaning, and the actions that policies take.
+
+#![deny(unsafe_code)]

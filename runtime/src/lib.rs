@@ -1,0 +1,3 @@
+//! Maps a bundle and serves it: authenticated, filtered, audited MCP.
+
+#![deny(unsafe_code)]
