@@ -2,3 +2,8 @@
 //! that defines its meaning, and the actions that policies take.
 
 #![deny(unsafe_code)]
+
+pub mod datum;
+pub mod function;
+pub mod ty;
+pub mod value;
