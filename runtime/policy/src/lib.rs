@@ -3,7 +3,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod action;
 pub mod datum;
 pub mod function;
+pub mod plan;
 pub mod ty;
 pub mod value;

@@ -55,4 +55,51 @@ pub struct Plan {
     pub states: Vec<State>,
     /// The state of the whole result.
     pub start: StateId,
+    /// What it removes or masks, as paths in the author's words, for the audit trail.
+    pub paths: Vec<String>,
+}
+
+impl Plan {
+    /// The plan that keeps everything.
+    pub fn inert() -> Self {
+        Self { states: vec![State::inert()], start: INERT, paths: Vec::new() }
+    }
+
+    /// The state of that number; one that does not exist drops everything, so that a damaged plan
+    /// closes.
+    pub fn state(&self, id: StateId) -> &State {
+        const CLOSED: &State = &State {
+            verdict: Verdict::Drop,
+            fields: Vec::new(),
+            other: StateId(u32::MAX),
+            items: StateId(u32::MAX),
+            leaf: Verdict::Drop,
+        };
+        self.states.get(id.0 as usize).unwrap_or(CLOSED)
+    }
+}
+
+impl State {
+    /// The state that keeps everything below it.
+    pub const fn inert() -> Self {
+        Self {
+            verdict: Verdict::Keep,
+            fields: Vec::new(),
+            other: INERT,
+            items: INERT,
+            leaf: Verdict::Keep,
+        }
+    }
+
+    /// The state of a field, whatever the ASCII case of its name.
+    pub fn field(&self, name: &str) -> StateId {
+        let order = |entry: &(String, StateId)| {
+            let folded = name.bytes().map(|b| b.to_ascii_lowercase());
+            entry.0.bytes().cmp(folded)
+        };
+        match self.fields.binary_search_by(order) {
+            Ok(found) => self.fields.get(found).map_or(self.other, |(_, state)| *state),
+            Err(_) => self.other,
+        }
+    }
 }
