@@ -1,3 +1,5 @@
 //! Maps a bundle and serves it: authenticated, filtered, audited MCP.
 
 #![deny(unsafe_code)]
+
+pub mod bundle;

@@ -11,6 +11,7 @@
 )]
 
 pub mod code;
+pub mod container;
 pub mod definition;
 pub mod manifest;
 pub mod plan;
