@@ -4,3 +4,5 @@
 //! through traits that the command line implements.
 
 #![forbid(unsafe_code)]
+
+pub mod sql;
