@@ -3,3 +3,5 @@
 #![deny(unsafe_code)]
 
 pub mod bundle;
+pub mod json;
+pub mod mcp;

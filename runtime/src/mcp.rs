@@ -1,0 +1,6 @@
+//! The Model Context Protocol: reading requests, choosing the revision, answering each method.
+//!
+//! Tools, resources and prompts are data here, so JSON-RPC is spoken directly: authorization
+//! precedes dispatch, and the audit trail wraps every call.
+
+pub mod jsonrpc;
