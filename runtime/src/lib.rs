@@ -2,6 +2,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod arguments;
 pub mod bundle;
+pub mod check;
 pub mod json;
 pub mod mcp;
