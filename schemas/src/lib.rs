@@ -8,3 +8,4 @@
 pub mod audit;
 pub mod bundle;
 pub mod diagnostic;
+pub mod yaml;
