@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod arguments;
+pub mod audit;
 pub mod bundle;
 pub mod check;
 pub mod json;

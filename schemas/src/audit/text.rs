@@ -4,10 +4,10 @@
 //! escaped, including U+0085, U+2028 and U+2029, which JSON would allow. What is left out for
 //! length is marked.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::io::Write as _;
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 /// Bytes of one text, as UTF-8 before escaping; what is longer is cut and marked.
 pub const TEXT_BYTES_MAX: usize = 32 * 1024;
@@ -72,8 +72,8 @@ impl<'o> JsonText<'o> {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// Writes a number.
-    pub fn number(&mut self, value: &Number) {
+    /// Writes a number, which must display as JSON has it.
+    pub fn number(&mut self, value: impl Display) {
         // Writing to a vector cannot fail.
         let _ = write!(self.out, "{value}");
     }
