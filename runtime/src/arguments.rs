@@ -137,6 +137,21 @@ impl Parameters {
     }
 }
 
+/// Reads a value by a declared type without any coercion.
+///
+/// # Errors
+/// What is wrong with it; `name` is what messages call it.
+pub fn read_strictly(
+    checks: &Checks,
+    ty: TypeId,
+    name: &str,
+    value: &Json<'_>,
+) -> Result<Argument, Problems> {
+    let mut reader = Reader::strict(checks);
+    let argument = reader.declared(ty, value, &Path::Root(name));
+    if reader.problems.is_empty() { Ok(argument) } else { Err(Problems(reader.problems)) }
+}
+
 fn prepare(
     declared: &definition::Parameter,
     checks: &Checks,

@@ -8,3 +8,5 @@ pub mod bundle;
 pub mod check;
 pub mod json;
 pub mod mcp;
+pub mod principal;
+pub mod prompt;

@@ -4,3 +4,4 @@
 //! precedes dispatch, and the audit trail wraps every call.
 
 pub mod jsonrpc;
+pub mod uri;

@@ -37,12 +37,19 @@ impl fmt::Display for Path<'_> {
 pub(super) struct Reader<'c> {
     checks: &'c Checks,
     string_max_bytes: usize,
+    /// Whether scalars of another type are read where that loses nothing.
+    lenient: bool,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'c> Reader<'c> {
     pub(super) const fn new(checks: &'c Checks, string_max_bytes: usize) -> Self {
-        Self { checks, string_max_bytes, problems: Vec::new() }
+        Self { checks, string_max_bytes, lenient: true, problems: Vec::new() }
+    }
+
+    /// A reader that takes every value for what it is.
+    pub(super) const fn strict(checks: &'c Checks) -> Self {
+        Self { checks, string_max_bytes: usize::MAX, lenient: false, problems: Vec::new() }
     }
 
     /// Notes a problem. Names that the client chose are cut, lest a message repeat them at length.
@@ -60,6 +67,10 @@ impl<'c> Reader<'c> {
             self.fail(path, Broken::Undeclared);
             return Argument::Null;
         };
+        if !self.lenient && !is_of(&node.shape, value) {
+            self.fail(path, node.mismatch(value.kind()));
+            return Argument::Null;
+        }
         let before = self.problems.len();
         let read = match &node.shape {
             Shape::String(rules) => self.text(node, rules, value),
@@ -245,6 +256,18 @@ impl<'c> Reader<'c> {
                 .fields(members, path, |reader, _, value, path| Some(reader.dynamic(value, path))),
         }
     }
+}
+
+/// Whether a value is of a shape as it stands.
+const fn is_of(shape: &Shape, value: &Json<'_>) -> bool {
+    matches!(
+        (shape, value),
+        (Shape::String(_), Json::String(_))
+            | (Shape::Number(_), Json::Number(_))
+            | (Shape::Boolean, Json::Bool(_))
+            | (Shape::Array(_), Json::Array(_))
+            | (Shape::Object(_), Json::Object(_))
+    )
 }
 
 fn boolean(node: &Node, value: &Json<'_>) -> Result<Argument, Broken> {

@@ -1,0 +1,158 @@
+//! Who calls: what conditions see as `user`, flattened once into slots.
+//!
+//! A claim that is present with the wrong type becomes an error value, never a default: a `role`
+//! that is a list must not turn into the role of ordinary users.
+
+mod claims;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use mxcp_policy::datum::{Datum, Symbols};
+use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
+use mxcp_schemas::bundle::manifest::UserAttribute;
+
+use crate::check::Checks;
+use crate::json::Json;
+
+/// What a bundle says about callers.
+#[derive(Debug, Clone, Copy)]
+pub struct Vocabulary<'b> {
+    /// the strings that conditions mention
+    pub symbols: &'b Symbols,
+    /// the declared attributes of `user`, in slot order
+    pub attributes: &'b [UserAttribute],
+    /// declared types
+    pub checks: &'b Checks,
+    /// how many conditions the bundle has
+    pub programs: usize,
+}
+
+/// A caller whose identity is settled.
+#[derive(Debug)]
+pub struct Principal {
+    identity: Identity,
+    attributes: Box<[Datum]>,
+    names: Box<[Box<str>]>,
+    symbols_map: OnceLock<Datum>,
+    remembered: Box<[AtomicU8]>,
+}
+
+/// Who somebody is, for the audit trail and for SQL. Null where nothing usable is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// stable id at the provider
+    pub user_id: Option<String>,
+    /// login name
+    pub username: Option<String>,
+    /// verified e-mail address
+    pub email: Option<String>,
+    /// who vouches for all this
+    pub provider: Option<String>,
+}
+
+/// What a condition that depends on the caller alone came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// it is false
+    False,
+    /// it is true
+    True,
+    /// it cannot be evaluated
+    Error,
+}
+
+/// A user context that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContextError {
+    /// It is not JSON.
+    #[error("the user context is not acceptable JSON: {0}")]
+    Json(#[from] crate::json::JsonError),
+    /// It is not an object.
+    #[error("the user context must be a JSON object, not {0}")]
+    NotAnObject(&'static str),
+}
+
+impl Principal {
+    /// Somebody of whom nothing is known.
+    pub fn anonymous(vocabulary: Vocabulary<'_>) -> Self {
+        let mut slots = claims::Slots::new(vocabulary);
+        slots.set("role", &Json::String("anonymous".into()));
+        slots.finish()
+    }
+
+    /// Somebody described by a JSON object: keys that are attributes of `user` become those, all
+    /// others its claims.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object. A value of the wrong type is no error here: it becomes
+    /// an attribute whose use in a condition is one.
+    pub fn from_context(vocabulary: Vocabulary<'_>, text: &str) -> Result<Self, ContextError> {
+        match crate::json::parse(text.as_bytes())? {
+            Json::Object(members) => Ok(claims::from_context(vocabulary, members)),
+            other => Err(ContextError::NotAnObject(other.kind())),
+        }
+    }
+
+    /// Who this is.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The attributes in slot order: the built-in ones, then the declared ones.
+    pub const fn attributes(&self) -> &[Datum] {
+        &self.attributes
+    }
+
+    /// The name of the attribute in a slot.
+    pub fn attribute_name(&self, slot: usize) -> Option<&str> {
+        self.names.get(slot).map(|name| &**name)
+    }
+
+    /// All attributes as one map, for conditions that use `user` as a value.
+    pub fn as_map(&self, symbols: &Symbols) -> &Datum {
+        self.symbols_map.get_or_init(|| {
+            let mut entries: Vec<_> = self
+                .names
+                .iter()
+                .zip(&self.attributes)
+                .map(|(name, value)| (symbols.text(name.clone()), value.clone()))
+                .collect();
+            if let Some(id) = self.attributes.first() {
+                entries.push((symbols.text("id"), id.clone()));
+            }
+            entries.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+            Datum::Map(entries.into_boxed_slice())
+        })
+    }
+
+    /// What a condition that depends on the caller alone comes to: evaluated on first use, then
+    /// remembered as long as this principal lives.
+    pub fn remember(&self, program: usize, evaluate: impl FnOnce() -> Remembered) -> Remembered {
+        let Some(cell) = self.remembered.get(program) else { return evaluate() };
+        // Two threads may both evaluate; they come to the same, so the order does not matter.
+        match cell.load(Ordering::Relaxed) {
+            1 => Remembered::False,
+            2 => Remembered::True,
+            3 => Remembered::Error,
+            _ => {
+                let outcome = evaluate();
+                let code = match outcome {
+                    Remembered::False => 1,
+                    Remembered::True => 2,
+                    Remembered::Error => 3,
+                };
+                cell.store(code, Ordering::Relaxed);
+                outcome
+            }
+        }
+    }
+}
+
+/// The slot of a built-in attribute.
+fn builtin_slot(name: &str) -> Option<usize> {
+    let name = if name == "id" { "user_id" } else { name };
+    USER_ATTRIBUTES.iter().position(|attribute| *attribute == name)
+}
