@@ -8,4 +8,6 @@
 pub mod audit;
 pub mod bundle;
 pub mod diagnostic;
+pub mod document;
+pub mod format;
 pub mod yaml;
