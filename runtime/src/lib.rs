@@ -10,3 +10,4 @@ pub mod json;
 pub mod mcp;
 pub mod principal;
 pub mod prompt;
+pub mod transport;

@@ -1,0 +1,4 @@
+//! How messages come in and go out: streamable HTTP and standard input and output.
+
+pub mod doors;
+pub mod headers;
