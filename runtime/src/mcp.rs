@@ -6,4 +6,5 @@
 pub mod era;
 pub mod fault;
 pub mod jsonrpc;
+pub mod session;
 pub mod uri;

@@ -5,16 +5,17 @@
 
 mod claims;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mxcp_policy::datum::{Datum, Symbols};
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::manifest::UserAttribute;
 
 use crate::check::Checks;
+use crate::gate::Meter;
 use crate::json::Json;
 
 /// What a bundle says about callers.
@@ -34,10 +35,13 @@ pub struct Vocabulary<'b> {
 #[derive(Debug)]
 pub struct Principal {
     identity: Identity,
+    is_anonymous: bool,
     attributes: Box<[Datum]>,
     names: Box<[Box<str>]>,
     symbols_map: OnceLock<Datum>,
     remembered: Box<[AtomicU8]>,
+    /// counts the calls of this caller
+    pub meter: Meter,
 }
 
 /// Who somebody is, for the audit trail and for SQL. Null where nothing usable is known.
@@ -80,7 +84,7 @@ impl Principal {
     pub fn anonymous(vocabulary: Vocabulary<'_>) -> Self {
         let mut slots = claims::Slots::new(vocabulary);
         slots.set("role", &Json::String("anonymous".into()));
-        slots.finish()
+        Self { is_anonymous: true, ..slots.finish() }
     }
 
     /// Somebody described by a JSON object: keys that are attributes of `user` become those, all
@@ -94,6 +98,15 @@ impl Principal {
             Json::Object(members) => Ok(claims::from_context(vocabulary, members)),
             other => Err(ContextError::NotAnObject(other.kind())),
         }
+    }
+
+    /// Whether two are the same caller: one value, or one account of one provider. Two who have no
+    /// account are the same only if both are anonymous.
+    pub fn is_same(a: &Arc<Self>, b: &Arc<Self>) -> bool {
+        Arc::ptr_eq(a, b)
+            || (a.identity.user_id == b.identity.user_id
+                && a.identity.provider == b.identity.provider
+                && (a.identity.user_id.is_some() || (a.is_anonymous && b.is_anonymous)))
     }
 
     /// Who this is.

@@ -8,6 +8,7 @@ use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 
 use super::{Identity, Principal, Vocabulary, builtin_slot};
 use crate::arguments::read_strictly;
+use crate::gate::Meter;
 use crate::json::{self, Json, Member};
 
 /// The principal that a user context describes.
@@ -160,10 +161,12 @@ impl<'b> Slots<'b> {
         let declared = self.vocabulary.attributes.iter().map(|attribute| attribute.name.as_str());
         Principal {
             identity,
+            is_anonymous: false,
             names: USER_ATTRIBUTES.into_iter().chain(declared).map(Into::into).collect(),
             attributes: self.values.into_boxed_slice(),
             symbols_map: OnceLock::new(),
             remembered: (0..self.vocabulary.programs).map(|_| AtomicU8::new(0)).collect(),
+            meter: Meter::default(),
         }
     }
 }

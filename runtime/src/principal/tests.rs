@@ -6,14 +6,14 @@ use mxcp_schemas::bundle::definition::{Bounds, Type, TypeId, TypeKind, Types};
 
 use super::*;
 
-struct World {
+pub(crate) struct World {
     symbols: Symbols,
     attributes: Vec<UserAttribute>,
     checks: Checks,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let kind = TypeKind::Number { integer: true, bounds: Bounds::default() };
         let level = Type { kind, sensitive: false, choices: Vec::new() };
         Self {
@@ -36,7 +36,7 @@ impl World {
         }
     }
 
-    fn context(&self, text: &str) -> Principal {
+    pub(crate) fn context(&self, text: &str) -> Principal {
         Principal::from_context(self.vocabulary(), text).unwrap()
     }
 }
@@ -166,4 +166,19 @@ fn conditions_are_evaluated_once() {
     assert_eq!(count.get(), 1);
     assert_eq!(user.remember(0, || Remembered::False), Remembered::False);
     assert_eq!(user.remember(9, || Remembered::True), Remembered::True);
+}
+
+#[test]
+fn callers_are_told_apart_by_account() {
+    let world = World::new();
+    let context = |text: &str| Arc::new(world.context(text));
+    let ada = context(r#"{"id":"1","provider":"github"}"#);
+    assert!(Principal::is_same(&ada, &context(r#"{"id":"1","provider":"github","role":"x"}"#)));
+    assert!(!Principal::is_same(&ada, &context(r#"{"id":"1","provider":"google"}"#)));
+    let nameless = context(r#"{"role":"admin"}"#);
+    assert!(Principal::is_same(&nameless, &nameless));
+    assert!(!Principal::is_same(&nameless, &context(r#"{"role":"admin"}"#)));
+    let nobody = || Arc::new(Principal::anonymous(world.vocabulary()));
+    assert!(Principal::is_same(&nobody(), &nobody()));
+    assert!(!Principal::is_same(&nobody(), &nameless));
 }
