@@ -5,7 +5,6 @@
 //! message. No message holds a value.
 
 pub mod decimal;
-pub mod format;
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(gate.running(), 0);
         assert!(gate.enter(&ada, start + wait).is_ok());
         assert!(gate.enter(&ada, start + wait).is_err());
-        let later = start + Duration::from_secs(3_600);
+        let later = start + Duration::from_hours(1);
         assert!(gate.enter(&ada, later).is_ok());
         assert!(gate.enter(&ada, later).is_ok());
         assert!(gate.enter(&ada, later).is_err());

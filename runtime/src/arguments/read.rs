@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use mxcp_policy::datum::{Instant, Span};
 use mxcp_schemas::bundle::definition::{Format, TypeId};
+use mxcp_schemas::format;
 
 use super::{Argument, PROBLEMS_MAX, Problem};
 use crate::check::decimal::Decimal;
-use crate::check::format;
 use crate::check::{Broken, Checks, FieldRules, ListRules, Node, NumberRules, Shape, TextRules};
 use crate::json::{self, Json, Member};
 
@@ -122,19 +123,21 @@ impl<'c> Reader<'c> {
         }
         rules.check(text)?;
         let Some(format) = rules.format else { return Ok(Argument::Text(text.into())) };
+        let instant = |(seconds, nanos)| Instant { seconds, nanos };
+        let span = |(seconds, nanos)| Span { seconds, nanos };
+        let own = || Box::from(text);
         let formatted = match format {
-            Format::Email => format::is_email(text).then(|| Argument::Text(text.into())),
-            Format::Uri => format::is_uri(text).then(|| Argument::Text(text.into())),
-            Format::Date => format::date(text).map(|days| Argument::Date(text.into(), days)),
-            Format::Time => format::time(text).map(|micros| Argument::Time(text.into(), micros)),
+            Format::Email | Format::Uri => format.accepts(text).then(|| Argument::Text(own())),
+            Format::Date => format::date(text).map(|days| Argument::Date(own(), days)),
+            Format::Time => format::time(text).map(|micros| Argument::Time(own(), micros)),
             Format::DateTime => {
-                format::date_time(text).map(|at| Argument::DateTime(text.into(), at))
+                format::date_time(text).map(|at| Argument::DateTime(own(), instant(at)))
             }
             Format::Timestamp => {
-                format::timestamp(text).map(|at| Argument::Timestamp(text.into(), at))
+                format::timestamp(text).map(|at| Argument::Timestamp(own(), instant(at)))
             }
             Format::Duration => {
-                format::duration(text).map(|length| Argument::Duration(text.into(), length))
+                format::duration(text).map(|length| Argument::Duration(own(), span(length)))
             }
         };
         formatted.ok_or(Broken::Format(format))

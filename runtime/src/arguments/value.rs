@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mxcp_policy::datum::{Datum, Instant, Symbols};
+use mxcp_policy::datum::{Datum, Instant, Span, Symbols};
 
-use crate::check::format::Length;
 use crate::json;
 
 /// A typed value. Texts with a format keep the text as it was given beside what it means.
@@ -28,8 +27,8 @@ pub enum Argument {
     DateTime(Box<str>, Instant),
     /// a point in time, of `format: timestamp`
     Timestamp(Box<str>, Instant),
-    /// a length of time
-    Duration(Box<str>, Length),
+    /// a length of time, of `format: duration`
+    Duration(Box<str>, Span),
     /// a list
     List(Box<[Argument]>),
     /// a map, sorted by name
@@ -50,10 +49,7 @@ impl Argument {
                 Datum::Timestamp(Instant { seconds: i64::from(*days) * SECONDS_PER_DAY, nanos: 0 })
             }
             Self::DateTime(_, at) | Self::Timestamp(_, at) => Datum::Timestamp(*at),
-            Self::Duration(_, Length::Fixed(span)) => Datum::Duration(*span),
-            Self::Duration(_, Length::Calendar) => {
-                Datum::Error("a duration in years or months has no fixed length".into())
-            }
+            Self::Duration(_, span) => Datum::Duration(*span),
             Self::List(items) => {
                 Datum::List(items.iter().map(|item| item.datum(symbols)).collect())
             }
