@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod audit;
 pub mod bundle;
 pub mod check;
+pub mod config;
 pub mod gate;
 pub mod json;
 pub mod limits;

@@ -1,0 +1,340 @@
+//! The configuration of a deployment: the user file, the environment, references to secrets.
+//!
+//! What this release cannot honour stops the start rather than being ignored, wherever ignoring it
+//! would leave the server more open than its configuration says.
+
+mod concealed;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mxcp_schemas::diagnostic::{Diagnostic, Severity};
+use mxcp_schemas::document::user::{self, Profile, Provider, Transport, User};
+use mxcp_schemas::yaml::{self, Kind, Node};
+use serde_json::Value;
+
+pub use concealed::Concealed;
+pub use reference::{ReferenceError, resolve};
+
+/// Host to listen on unless said otherwise.
+pub const DEFAULT_HOST: &str = "localhost";
+/// Port to listen on unless said otherwise.
+pub const DEFAULT_PORT: u16 = 8_000;
+
+/// Where configuration comes from: the environment and the file system of a process.
+pub trait Surroundings {
+    /// The value of an environment variable; empty counts as unset.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The content of a file.
+    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+}
+
+/// The process that this is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Process;
+
+impl Surroundings for Process {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+}
+
+/// What a deployment sets, references resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// how clients reach the server
+    pub transport: Transport,
+    /// keys of the audit trail
+    pub audit: AuditKeys,
+    /// named secrets of the project
+    pub secrets: Vec<Secret>,
+    /// what the operator should know
+    pub notes: Vec<String>,
+}
+
+/// Keys of the audit trail; each is the key itself, as the file or variable has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AuditKeys {
+    /// signs checkpoints
+    pub signing_key: Option<Concealed<String>>,
+    /// makes redacted values comparable
+    pub hmac_key: Option<Concealed<String>>,
+    /// where checkpoints are also written
+    pub checkpoint_sink: Option<String>,
+}
+
+/// A named secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Secret {
+    /// its name
+    pub name: String,
+    /// its type: DuckDB's or another
+    pub kind: String,
+    /// its parameters
+    pub parameters: Concealed<Value>,
+}
+
+/// Why a deployment's configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration `{}` cannot be read: {source}", path.display())]
+    Read {
+        /// the file
+        path: PathBuf,
+        /// why
+        source: std::io::Error,
+    },
+    /// The file says something that it may not.
+    #[error("the configuration `{}` has errors:\n{}", path.display(), problems.join("\n"))]
+    Invalid {
+        /// the file
+        path: PathBuf,
+        /// what is wrong, each with its place
+        problems: Vec<String>,
+    },
+    /// A reference cannot be resolved.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A secret that the project needs is not there.
+    #[error(
+        "the project needs the secret `{secret}`; define it under `projects.{project}.profiles.{profile}.secrets`"
+    )]
+    NoSecret {
+        /// its name
+        secret: String,
+        /// project
+        project: String,
+        /// profile
+        profile: String,
+    },
+    /// Something is configured that this release cannot do, and doing without would be unsafe.
+    #[error("`{place}` is set, and {problem}")]
+    Unsupported {
+        /// where it is set
+        place: String,
+        /// what is missing, and what to do
+        problem: &'static str,
+    },
+    /// A bundle of another profile.
+    #[error(
+        "the profile `{asked}` is asked for and the bundle holds `{held}`; build it with `--profile {asked}`"
+    )]
+    Profile {
+        /// in the environment
+        asked: String,
+        /// in the bundle
+        held: String,
+    },
+}
+
+/// Of which part of a user file a bundle needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'b> {
+    /// project
+    pub project: &'b str,
+    /// profile
+    pub profile: &'b str,
+    /// names of secrets
+    pub secrets: &'b [String],
+}
+
+/// Reads the configuration for a bundle: from `path`, else `$MXCP_CONFIG`, else
+/// `~/.mxcp/config.yml`, which alone may be missing.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn load(
+    path: Option<&Path>,
+    around: &dyn Surroundings,
+    wanted: Wanted<'_>,
+) -> Result<Config, ConfigError> {
+    if let Some(asked) = around.variable("MXCP_PROFILE").filter(|asked| asked != wanted.profile) {
+        return Err(ConfigError::Profile { asked, held: wanted.profile.to_owned() });
+    }
+    let named = path.map(Path::to_owned).or_else(|| around.variable("MXCP_CONFIG").map(Into::into));
+    let home = || around.variable("HOME").map(|home| Path::new(&home).join(".mxcp/config.yml"));
+    let (path, may_be_missing) = match named {
+        Some(path) => (path, false),
+        None => match home() {
+            Some(path) => (path, true),
+            None => return understand(&User::default(), around, wanted),
+        },
+    };
+    match around.file(&path) {
+        Ok(bytes) => understand(&parse(&path, &bytes)?, around, wanted),
+        Err(error) if may_be_missing && error.kind() == std::io::ErrorKind::NotFound => {
+            understand(&User::default(), around, wanted)
+        }
+        Err(source) => Err(ConfigError::Read { path, source }),
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<User, ConfigError> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
+    let text = yaml::decode(&file, bytes).map_err(|found| invalid(vec![found.message.clone()]))?;
+    let (user, found) = user::read(&file, &text);
+    let errors: Vec<String> = found
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(|diagnostic| describe(diagnostic, &text))
+        .collect();
+    match user {
+        Some(user) if errors.is_empty() => Ok(user),
+        _ => Err(invalid(errors)),
+    }
+}
+
+/// A diagnostic on one line, with the place where it belongs.
+fn describe(diagnostic: &Diagnostic, text: &str) -> String {
+    let line = diagnostic.span.map_or(1, |span| {
+        let before = text.as_bytes().get(..span.start as usize).unwrap_or_default();
+        memchr::memchr_iter(b'\n', before).count() + 1
+    });
+    let help = diagnostic.help.iter().fold(String::new(), |all, help| all + "; " + help);
+    format!("  line {line}: {} [{}]{help}", diagnostic.message, diagnostic.code.id)
+}
+
+fn understand(
+    user: &User,
+    around: &dyn Surroundings,
+    wanted: Wanted<'_>,
+) -> Result<Config, ConfigError> {
+    let mut notes = Vec::new();
+    let transport = transport(&user.transport, around, &mut notes)?;
+    let place = format!("projects.{}.profiles.{}", wanted.project, wanted.profile);
+    let profile = user.profile(wanted.project, wanted.profile);
+    let mut config = Config { transport, audit: AuditKeys::default(), secrets: Vec::new(), notes };
+    if let Some(profile) = profile {
+        refuse_providers(profile, &place)?;
+        if let Some(audit) = &profile.audit {
+            config.audit = audit_keys(audit, around, &format!("{place}.audit"))?;
+        }
+        config.secrets = secrets(profile, around, &place)?;
+        let telemetry = profile.telemetry.as_ref().and_then(|node| node.get("enabled"));
+        if telemetry.is_some_and(|node| node.kind == Kind::Bool(true)) {
+            config.notes.push(format!("`{place}.telemetry` is set and not supported: ignored"));
+        }
+    }
+    for name in wanted.secrets {
+        if !config.secrets.iter().any(|secret| secret.name == *name) {
+            return Err(ConfigError::NoSecret {
+                secret: name.clone(),
+                project: wanted.project.to_owned(),
+                profile: wanted.profile.to_owned(),
+            });
+        }
+    }
+    Ok(config)
+}
+
+fn transport(
+    written: &Transport,
+    around: &dyn Surroundings,
+    notes: &mut Vec<String>,
+) -> Result<Transport, ConfigError> {
+    if written.tls.is_some() {
+        return Err(ConfigError::Unsupported {
+            place: "transport.http.tls".into(),
+            problem: "this release does not serve TLS itself; put a proxy in front of it",
+        });
+    }
+    if written.trust_proxy {
+        notes.push("`transport.http.trust_proxy` is set and not supported: ignored".into());
+    }
+    if written.provider == Some(Provider::Sse) {
+        notes.push(
+            "`transport.provider: sse` is deprecated; streamable HTTP is served instead".into(),
+        );
+    }
+    let text = |value: &Option<String>, key: &str| {
+        let place = format!("transport.http.{key}");
+        value.as_ref().map(|value| resolve(value, &place, around)).transpose()
+    };
+    Ok(Transport {
+        host: text(&written.host, "host")?,
+        scheme: text(&written.scheme, "scheme")?,
+        base_url: text(&written.base_url, "base_url")?,
+        ..written.clone()
+    })
+}
+
+/// Refuses to start where callers should be authenticated: nobody would be.
+fn refuse_providers(profile: &Profile, place: &str) -> Result<(), ConfigError> {
+    let Some(auth) = &profile.auth else { return Ok(()) };
+    match auth.get("provider").map(|node| &node.kind) {
+        None | Some(Kind::Null) => Ok(()),
+        Some(Kind::String(text)) if text.text == "none" => Ok(()),
+        Some(_) => Err(ConfigError::Unsupported {
+            place: format!("{place}.auth.provider"),
+            problem: "this release has no identity providers; it does not start without the \
+                      authentication that its configuration asks for",
+        }),
+    }
+}
+
+fn audit_keys(
+    node: &Node,
+    around: &dyn Surroundings,
+    place: &str,
+) -> Result<AuditKeys, ConfigError> {
+    let text = |key: &str| {
+        let value = node.get(key).and_then(Node::as_str);
+        value.map(|value| resolve(value, &format!("{place}.{key}"), around)).transpose()
+    };
+    Ok(AuditKeys {
+        signing_key: text("signing_key")?.map(Concealed::new),
+        hmac_key: text("hmac_key")?.map(Concealed::new),
+        checkpoint_sink: text("checkpoint_sink")?,
+    })
+}
+
+fn secrets(
+    profile: &Profile,
+    around: &dyn Surroundings,
+    place: &str,
+) -> Result<Vec<Secret>, ConfigError> {
+    let secret = |secret: &user::Secret| {
+        let name = secret.name.value.clone();
+        let place = format!("{place}.secrets.{name}.parameters");
+        let mut parameters = secret
+            .parameters
+            .as_ref()
+            .map_or_else(|| Value::Object(serde_json::Map::new()), Node::to_json);
+        resolve_all(&mut parameters, &place, around)?;
+        let kind = secret.kind.value.clone();
+        Ok(Secret { name, kind, parameters: Concealed::new(parameters) })
+    };
+    profile.secrets.iter().map(secret).collect()
+}
+
+/// Resolves the references in every text of a value.
+fn resolve_all(
+    value: &mut Value,
+    place: &str,
+    around: &dyn Surroundings,
+) -> Result<(), ReferenceError> {
+    match value {
+        Value::String(text) => *text = resolve(text, place, around)?,
+        Value::Array(items) => {
+            for (i, item) in items.iter_mut().enumerate() {
+                resolve_all(item, &format!("{place}[{i}]"), around)?;
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members.iter_mut() {
+                resolve_all(member, &format!("{place}.{key}"), around)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Tests of configuration.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::*;
+
+#[derive(Default)]
+struct World {
+    variables: HashMap<&'static str, &'static str>,
+    files: HashMap<&'static str, &'static str>,
+}
+
+impl World {
+    fn with(file: &'static str) -> Self {
+        let mut world = Self::default();
+        world.variables.insert("HOME", "/home/ada");
+        world.files.insert("/home/ada/.mxcp/config.yml", file);
+        world
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        self.load_wanting(&[])
+    }
+
+    fn load_wanting(&self, secrets: &[&str]) -> Result<Config, ConfigError> {
+        let secrets: Vec<String> = secrets.iter().map(|name| (*name).to_owned()).collect();
+        load(None, self, Wanted { project: "clinic", profile: "dev", secrets: &secrets })
+    }
+
+    fn error(&self) -> String {
+        self.load().unwrap_err().to_string()
+    }
+}
+
+impl Surroundings for World {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let content = path.to_str().and_then(|path| self.files.get(path));
+        content.map(|text| text.as_bytes().to_vec()).ok_or(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[test]
+fn without_a_file_there_are_defaults() {
+    let config = World::default().load().unwrap();
+    assert_eq!(config.transport, Transport::default());
+    let mut world = World::default();
+    world.variables.insert("HOME", "/home/ada");
+    assert!(world.load().is_ok());
+    world.variables.insert("MXCP_CONFIG", "/missing.yml");
+    assert!(world.error().contains("`/missing.yml` cannot be read"));
+}
+
+#[test]
+fn references_are_resolved_where_they_are_used() {
+    let mut world = World::with(
+        "mxcp: 1
+transport: {http: {host: '${HOST}', port: 9000, base_url: 'https://${HOST}/x'}}
+projects:
+  clinic:
+    profiles:
+      dev:
+        audit: {signing_key: 'file:///keys/sign', hmac_key: '${HMAC}'}
+        secrets:
+          - {name: api, type: http, parameters: {token: 'Bearer ${TOKEN}', nested: ['${TOKEN}', 1]}}
+      other:
+        secrets: [{name: x, type: http, parameters: {token: '${UNSET}'}}]
+",
+    );
+    world.variables.extend([("HOST", "h.example"), ("HMAC", "k"), ("TOKEN", "t0k3n")]);
+    world.files.insert("/keys/sign", "  s1gn\n");
+    let config = world.load_wanting(&["api"]).unwrap();
+    assert_eq!(config.transport.host.as_deref(), Some("h.example"));
+    assert_eq!(config.transport.base_url.as_deref(), Some("https://h.example/x"));
+    assert_eq!(config.audit.signing_key.as_ref().unwrap().expose(), "s1gn");
+    let expected = serde_json::json!({"token": "Bearer t0k3n", "nested": ["t0k3n", 1]});
+    assert_eq!(config.secrets[0].parameters.expose(), &expected);
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("t0k3n") && !printed.contains("s1gn"), "{printed}");
+    let missing = world.load_wanting(&["db"]).unwrap_err().to_string();
+    assert!(missing.contains("`db`") && missing.contains("projects.clinic.profiles.dev.secrets"));
+}
+
+#[test]
+fn what_leads_nowhere_names_place_and_reference_and_no_value() {
+    let world = World::default();
+    let error = |text: &str| resolve(text, "a.b", &world).unwrap_err().to_string();
+    assert_eq!(error("x${NOPE}"), "`a.b`: the environment variable `NOPE` is not set");
+    assert!(error("${NOPE:-secret}").contains("no syntax for defaults"));
+    assert!(error("${").contains("must be followed"));
+    assert!(error("file:///nope").starts_with("`a.b`: the file `/nope` cannot be read"));
+    assert!(error("vault://kv/secret#field").contains("`vault://` references"));
+    assert!(error("op://v/i/f").contains("`op://` references"));
+    assert_eq!(resolve("$5 {x} $", "a.b", &world).unwrap(), "$5 {x} $");
+}
+
+#[test]
+fn what_would_be_unsafe_to_ignore_stops_the_start() {
+    let auth = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: github}}}}}");
+    assert!(auth.error().contains("`projects.clinic.profiles.dev.auth.provider` is set"));
+    let none = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: none}}}}}");
+    assert!(none.load().is_ok());
+    let odd = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: [github]}}}}}");
+    assert!(odd.load().is_err());
+    let tls = World::with("transport: {http: {tls: {cert: a, key: b}}}");
+    assert!(tls.error().contains("`transport.http.tls`"));
+    let mut profile = World::default();
+    profile.variables.insert("MXCP_PROFILE", "prod");
+    assert!(profile.error().contains("the bundle holds `dev`"));
+    assert_eq!(World::with("transport: {provider: sse}").load().unwrap().notes.len(), 1);
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    let error = World::with("mxcp: 1\ntransport:\n  provder: stdio\n").error();
+    assert!(error.contains("line 3") && error.contains("provder"), "{error}");
+}
