@@ -6,5 +6,6 @@
 pub mod era;
 pub mod fault;
 pub mod jsonrpc;
+pub mod list;
 pub mod session;
 pub mod uri;
