@@ -1,3 +1,33 @@
-//! The audit trail: a durable, tamper-evident record of every operation, and questions to it.
+//! The audit trail: a durable, tamper-evident record of every operation.
+//!
+//! A [`Trail`] is open while a server runs. Whoever serves an operation makes a [`CallId`] when it
+//! begins and appends one record when it ends; the reply is made from the [`AuditReceipt`] that
+//! this gives. Under strict durability the receipt exists when the record is on disk; an operation
+//! whose record cannot be written is answered with an error.
+//!
+//! On disk a trail is a row of segments of JSON lines, chained by hashes ([`chain`]), with a
+//! sidecar that says where it ended.
 
+pub mod call;
+pub mod chain;
+mod head;
+mod lines;
+mod queue;
+mod recover;
 pub mod redact;
+mod refusal;
+pub mod segment;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod trail;
+pub mod verify;
+mod writer;
+
+pub use call::CallId;
+pub use queue::{BATCH_RECORDS, BATCH_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
+pub use refusal::{REFUSAL_SUMS_MAX, Refusal};
+pub use trail::{
+    AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, Health, IntentReceipt,
+    OpenError, SEGMENT_BYTES, Trail, is_being_written,
+};

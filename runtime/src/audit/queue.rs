@@ -1,0 +1,257 @@
+//! What stands between those who report operations and the thread that writes them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::refusal::Refusals;
+
+/// Records that wait to be written, at most.
+pub const QUEUE_RECORDS_MAX: usize = 10_000;
+/// Bytes of the records that wait, at most.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Batch durability: how long a record waits to be written, at most, in milliseconds.
+pub const BATCH_WAIT_MS: u64 = 100;
+/// Batch durability: how many records are waited for, at most.
+pub const BATCH_RECORDS: usize = 1_000;
+
+/// What became of a record: its number, or why it is not on disk.
+pub(super) type Outcome = Result<u64, Arc<str>>;
+
+/// Whoever waits for a record to be on disk.
+#[derive(Debug)]
+pub(super) enum Ticket {
+    /// a task
+    Task(oneshot::Sender<Outcome>),
+    /// a thread
+    Thread(mpsc::SyncSender<Outcome>),
+}
+
+/// A record that waits to be written.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The line as far as it is known before the record has its place.
+    pub body: Vec<u8>,
+    /// Who waits for it.
+    pub ticket: Option<Ticket>,
+}
+
+/// Why a record was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too many wait already.
+    Full,
+    /// The trail was closed.
+    Closed,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Write these.
+    Entries(Vec<Entry>),
+    /// Nothing came until the given time.
+    Tick,
+    /// Everything is written and nothing more will come.
+    Closed,
+}
+
+/// Shared by everyone who reports and the one who writes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    origin: Instant,
+    /// when the commit that is under way began, in microseconds since `origin`; zero if none is
+    commit_began_us: AtomicU64,
+    /// Failed authentications and the like, summed.
+    pub refusals: Refusals,
+    /// Records on disk.
+    pub written: AtomicU64,
+    /// Commits, each of one or more records.
+    pub commits: AtomicU64,
+    /// Records that could not be brought to disk.
+    pub failed: AtomicU64,
+    trouble: Mutex<Option<Arc<str>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    entries: Vec<Entry>,
+    bytes: usize,
+    since: Option<Instant>,
+    urgent: bool,
+    closing: bool,
+    gone: bool,
+}
+
+impl Shared {
+    /// An empty queue.
+    pub(super) fn new() -> Self {
+        Self {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            origin: Instant::now(),
+            commit_began_us: AtomicU64::new(0),
+            refusals: Refusals::default(),
+            written: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// Takes a record for which nobody waits, if there is room for it; gives it back otherwise.
+    pub(super) fn offer(&self, body: Vec<u8>) -> Result<(), Vec<u8>> {
+        let mut queue = lock(&self.queue);
+        if queue.closing || queue.gone || queue.is_full(body.len(), 1) {
+            return Err(body);
+        }
+        queue.push(Entry { body, ticket: None });
+        if queue.entries.len() == 1 || queue.entries.len() == BATCH_RECORDS {
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes a record for which somebody waits. Those who wait may be twice as many as the records
+    /// of those who do not: a full queue slows its callers down before it refuses them.
+    pub(super) fn submit(&self, body: Vec<u8>, ticket: Ticket) -> Result<(), Refused> {
+        let mut queue = lock(&self.queue);
+        if queue.closing || queue.gone {
+            return Err(Refused::Closed);
+        }
+        if queue.is_full(body.len(), 2) {
+            return Err(Refused::Full);
+        }
+        queue.urgent = true;
+        queue.push(Entry { body, ticket: Some(ticket) });
+        drop(queue);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Waits for something to write. With `gather`, waits a while for more; with `not_before`,
+    /// until then at least unless the trail closes; and until `tick` at most.
+    pub(super) fn next(&self, gather: bool, not_before: Option<Instant>, tick: Instant) -> Work {
+        let mut queue = lock(&self.queue);
+        loop {
+            let now = Instant::now();
+            let paused = not_before.filter(|at| *at > now && !queue.closing);
+            let due = if queue.entries.is_empty() {
+                None
+            } else if !gather || queue.is_due() {
+                Some(now)
+            } else {
+                Some(queue.since.unwrap_or(now) + Duration::from_millis(BATCH_WAIT_MS))
+            };
+            let due = due.map(|at| paused.map_or(at, |pause| at.max(pause)));
+            if due.is_some_and(|at| at <= now) {
+                return Work::Entries(queue.take());
+            }
+            if queue.closing && queue.entries.is_empty() {
+                return Work::Closed;
+            }
+            if tick <= now {
+                return Work::Tick;
+            }
+            let until = due.map_or(tick, |at| at.min(tick));
+            let wait = until.saturating_duration_since(now);
+            (queue, _) =
+                self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Puts records back in front that could not be written.
+    pub(super) fn put_back(&self, mut entries: Vec<Entry>) {
+        let mut queue = lock(&self.queue);
+        queue.bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
+        queue.urgent |= entries.iter().any(|entry| entry.ticket.is_some());
+        entries.append(&mut queue.entries);
+        queue.entries = entries;
+        queue.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Takes nothing more; what is there is still written.
+    pub(super) fn close(&self) {
+        lock(&self.queue).closing = true;
+        self.work.notify_one();
+    }
+
+    /// The writer is gone: whoever waits is told so, and nothing more is taken.
+    pub(super) fn abandon(&self) {
+        let mut queue = lock(&self.queue);
+        queue.gone = true;
+        queue.take();
+    }
+
+    /// Notes that a commit begins (or ended, with `false`).
+    pub(super) fn committing(&self, begins: bool) {
+        let now = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.commit_began_us.store(if begins { now.max(1) } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// For how long the commit that is under way has been.
+    pub(super) fn commit_age(&self) -> Option<Duration> {
+        let began = Duration::from_micros(match self.commit_began_us.load(Ordering::Relaxed) {
+            0 => return None,
+            began => began,
+        });
+        Some(self.origin.elapsed().saturating_sub(began))
+    }
+
+    /// Why the last commit failed; none if it did not.
+    pub(super) fn trouble(&self) -> Option<Arc<str>> {
+        lock(&self.trouble).clone()
+    }
+
+    /// Sets what [`Self::trouble`] says.
+    pub(super) fn set_trouble(&self, trouble: Option<Arc<str>>) {
+        *lock(&self.trouble) = trouble;
+    }
+
+    /// How many records wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.queue).entries.len()
+    }
+}
+
+impl Queue {
+    fn is_full(&self, bytes: usize, times: usize) -> bool {
+        self.entries.len() >= QUEUE_RECORDS_MAX * times
+            || (self.bytes + bytes > QUEUE_BYTES_MAX * times && !self.entries.is_empty())
+    }
+
+    /// Whether more is not waited for.
+    fn is_due(&self) -> bool {
+        self.closing || self.urgent || self.entries.len() >= BATCH_RECORDS
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.body.len();
+        self.since.get_or_insert_with(Instant::now);
+        self.entries.push(entry);
+    }
+
+    fn take(&mut self) -> Vec<Entry> {
+        (self.bytes, self.since, self.urgent) = (0, None, false);
+        std::mem::take(&mut self.entries)
+    }
+}
+
+impl Ticket {
+    /// Tells whoever waits what became of the record. Nobody may be waiting any more.
+    pub(super) fn settle(self, outcome: Outcome) {
+        match self {
+            Self::Task(sender) => drop(sender.send(outcome)),
+            Self::Thread(sender) => drop(sender.try_send(outcome)),
+        }
+    }
+}
+
+/// Locks; a thread that panicked while it held the lock left nothing half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
