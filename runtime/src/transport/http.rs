@@ -1,0 +1,3 @@
+//! Streamable HTTP.
+
+pub mod listen;
