@@ -1,28 +1,50 @@
 //! The registry of CEL functions and operators: name, overloads, documentation, examples and
 //! evaluation are one entry; checker, interpreter, documentation and tests all read it.
 
+mod compare;
+mod convert;
+mod encode;
+mod math;
+mod number;
+mod optional;
+mod string;
+mod text;
+pub mod time;
+
 use bumpalo::Bump;
 
 use crate::ty::Sig;
-use crate::value::Value;
+use crate::value::{FailureKind, Value};
+
+pub(crate) use compare::contains;
+pub use string::compile as compile_pattern;
 
 /// A function or operator. Operators have the specification's internal names (`_+_`, `_<_`).
 #[derive(Debug)]
 pub struct Function {
-    /// The name that expressions use.
+    /// The name that expressions use, with its namespace.
     pub name: &'static str,
     /// What it does, one line of Markdown.
     pub doc: &'static str,
     /// Expressions and the text of their values; they run as tests.
     pub examples: &'static [(&'static str, &'static str)],
-    /// The overloads.
+    /// The signatures, with the ids of the specification's definitions.
     pub overloads: &'static [Overload],
+    /// How its cost grows.
+    pub cost: Cost,
+    /// Evaluates any of the overloads. Arguments are never errors; their types were checked only
+    /// where they were known, so arguments that no overload takes are answered with
+    /// [`Call::no_overload`].
+    pub eval: Eval,
 }
 
-/// One signature of a function with its evaluation.
+/// The evaluation of a function.
+pub type Eval = for<'a> fn(&mut Call<'a>, &[Value<'a>]) -> Value<'a>;
+
+/// One signature of a function.
 #[derive(Debug)]
 pub struct Overload {
-    /// The stable id that bundles name (`add_int64`).
+    /// The specification's id (`add_int64`).
     pub id: &'static str,
     /// Whether it is called on its first argument: `a.f(b)`.
     pub member: bool,
@@ -30,11 +52,6 @@ pub struct Overload {
     pub params: &'static [Sig],
     /// Result type.
     pub result: Sig,
-    /// How its cost grows.
-    pub cost: Cost,
-    /// Evaluates it. Arguments are never errors; their types are as declared only where the
-    /// checker knew them, so a mismatch is answered with `NoOverload`.
-    pub eval: for<'a> fn(&mut Call<'a>, &[Value<'a>]) -> Value<'a>,
 }
 
 /// The worst-case cost of a call in steps.
@@ -42,10 +59,10 @@ pub struct Overload {
 pub enum Cost {
     /// always one step
     Constant,
-    /// one step per unit of the size of the argument at this position
-    Linear(u8),
-    /// the product of the sizes of the arguments at these positions
-    Product(u8, u8),
+    /// one step per unit of the size of its arguments
+    Linear,
+    /// the product of the sizes of its first two arguments
+    Product,
 }
 
 /// What an evaluation lends to the functions it calls.
@@ -55,4 +72,99 @@ pub struct Call<'a> {
     pub arena: &'a Bump,
     /// Steps left. A function subtracts what it uses in proportion to its input.
     pub budget: u64,
+    /// Regular expressions that were compiled when the program was linked.
+    pub patterns: &'a [(Box<str>, regex::Regex)],
+}
+
+impl<'a> Call<'a> {
+    /// An error.
+    pub fn fail(&self, kind: FailureKind, message: impl Into<String>) -> Value<'a> {
+        Value::failed(self.arena, kind, message)
+    }
+
+    /// The error of arguments that no overload takes. Names their types, never their values.
+    pub fn no_overload(&self, name: &str, args: &[Value<'a>]) -> Value<'a> {
+        let types: Vec<&str> = args.iter().map(Value::type_name).collect();
+        let message = format!("`{name}` takes no ({})", types.join(", "));
+        self.fail(FailureKind::NoOverload, message)
+    }
+
+    /// Takes steps from the budget.
+    ///
+    /// # Errors
+    /// With an error value when there are not enough.
+    pub fn spend(&mut self, steps: u64) -> Result<(), Value<'a>> {
+        match self.budget.checked_sub(steps) {
+            Some(left) => {
+                self.budget = left;
+                Ok(())
+            }
+            None => {
+                self.budget = 0;
+                Err(self.fail(FailureKind::Budget, "the step budget is exhausted"))
+            }
+        }
+    }
+}
+
+/// Declares overloads: `id: [params] -> result;`, members with `member` before the id.
+macro_rules! overloads {
+    ($($kind:ident $id:literal [$($param:expr),*] $result:expr;)*) => {
+        &[$($crate::function::Overload {
+            id: $id,
+            member: $crate::function::overloads!(@ $kind),
+            params: &[$($param),*],
+            result: $result,
+        }),*]
+    };
+    (@ member) => { true };
+    (@ global) => { false };
+}
+use overloads;
+
+/// All functions, sorted by name.
+pub fn functions() -> &'static [&'static Function] {
+    static ALL: std::sync::LazyLock<Vec<&'static Function>> = std::sync::LazyLock::new(|| {
+        let mut all: Vec<&'static Function> = [
+            compare::FUNCTIONS,
+            convert::FUNCTIONS,
+            encode::FUNCTIONS,
+            math::FUNCTIONS,
+            number::FUNCTIONS,
+            optional::FUNCTIONS,
+            string::FUNCTIONS,
+            text::FUNCTIONS,
+            time::FUNCTIONS,
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        all.sort_by_key(|function| function.name);
+        all
+    });
+    &ALL
+}
+
+/// The function of that name.
+pub fn find(name: &str) -> Option<&'static Function> {
+    let all = functions();
+    let found = all.binary_search_by(|function| function.name.cmp(name)).ok()?;
+    all.get(found).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_overloads_have_ids() {
+        let all = functions();
+        assert!(all.is_sorted_by(|a, b| a.name < b.name));
+        let mut ids: Vec<&str> = all.iter().flat_map(|f| f.overloads).map(|o| o.id).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        assert!(all.iter().all(|f| !f.overloads.is_empty() && !f.doc.is_empty()));
+    }
 }

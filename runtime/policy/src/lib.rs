@@ -6,6 +6,10 @@
 pub mod action;
 pub mod datum;
 pub mod function;
+pub mod interpret;
 pub mod plan;
+pub mod predicate;
+pub mod text;
 pub mod ty;
 pub mod value;
+pub mod verify;

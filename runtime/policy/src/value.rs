@@ -1,7 +1,15 @@
 //! Values during an evaluation: small, `Copy`, borrowed from the inputs, from the program's
 //! constants or from the evaluation's arena.
 
+mod compare;
+mod text;
+
+use bumpalo::Bump;
+
 use crate::datum::{Datum, Instant, Span, Symbol, Text};
+
+pub(crate) use compare::are_numbers;
+pub use compare::{compare, equal};
 
 /// A CEL value or the error that took its place.
 #[derive(Debug, Clone, Copy)]
@@ -63,12 +71,13 @@ pub enum Map<'a> {
     Made(&'a [(Value<'a>, Value<'a>)]),
 }
 
-/// Why an evaluation has no value. The message is for logs and the audit trail, never for clients.
+/// Why an evaluation has no value. The message is for logs and the audit trail, never for clients,
+/// and names types and declared names only: no value of the inputs is ever in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What kind of error, for programs.
     pub kind: FailureKind,
-    /// What happened, without any value of the inputs.
+    /// What happened.
     pub message: String,
 }
 
@@ -93,4 +102,160 @@ pub enum FailureKind {
     BadInput,
     /// the step budget or the memory limit is exhausted
     Budget,
+}
+
+impl<'a> Value<'a> {
+    /// A string that was made during evaluation.
+    pub const fn text(text: &'a str) -> Self {
+        Self::String(Str { text, symbol: Symbol::Unknown })
+    }
+
+    /// An error, in the arena.
+    pub fn failed(arena: &'a Bump, kind: FailureKind, message: impl Into<String>) -> Self {
+        Self::Error(arena.alloc(Failure { kind, message: message.into() }))
+    }
+
+    /// The value of an input.
+    pub fn of(datum: &'a Datum, arena: &'a Bump) -> Self {
+        match datum {
+            Datum::Null => Self::Null,
+            Datum::Bool(value) => Self::Bool(*value),
+            Datum::Int(value) => Self::Int(*value),
+            Datum::Uint(value) => Self::Uint(*value),
+            Datum::Double(value) => Self::Double(*value),
+            Datum::String(text) => Self::String(Str { text: &text.text, symbol: text.symbol }),
+            Datum::Bytes(bytes) => Self::Bytes(bytes),
+            Datum::Timestamp(instant) => Self::Timestamp(*instant),
+            Datum::Duration(span) => Self::Duration(*span),
+            Datum::List(items) => Self::List(List::Data(items)),
+            Datum::Map(entries) => Self::Map(Map::Data(entries)),
+            Datum::Error(message) => {
+                Self::failed(arena, FailureKind::BadInput, message.to_string())
+            }
+        }
+    }
+
+    /// The name of its type (CEL specification, "Types").
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Uint(_) => "uint",
+            Self::Double(_) => "double",
+            Self::String(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::Timestamp(_) => "google.protobuf.Timestamp",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+            Self::Type(_) => "type",
+            Self::Optional(_) => "optional_type",
+            Self::Error(_) => "error",
+        }
+    }
+
+    /// The string, if it is one.
+    pub const fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Self::String(text) => Some(text.text),
+            _ => None,
+        }
+    }
+
+    /// How much a function that looks at all of it has to do: code points, bytes, items.
+    pub fn size(&self) -> u64 {
+        let size = match self {
+            Self::String(text) => text.text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(list) => list.len(),
+            Self::Map(map) => map.len(),
+            _ => 1,
+        };
+        size as u64
+    }
+}
+
+impl<'a> List<'a> {
+    /// Number of items.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Data(items) => items.len(),
+            Self::Made(items) => items.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item at an index.
+    pub fn get(&self, index: usize, arena: &'a Bump) -> Option<Value<'a>> {
+        match self {
+            Self::Data(items) => items.get(index).map(|item| Value::of(item, arena)),
+            Self::Made(items) => items.get(index).copied(),
+        }
+    }
+
+    /// All items.
+    pub fn iter(self, arena: &'a Bump) -> impl Iterator<Item = Value<'a>> {
+        (0..self.len()).filter_map(move |i| self.get(i, arena))
+    }
+}
+
+impl<'a> Map<'a> {
+    /// Number of entries.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Data(entries) => entries.len(),
+            Self::Made(entries) => entries.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a string key.
+    pub fn field(&self, name: &str, arena: &'a Bump) -> Option<Value<'a>> {
+        match self {
+            Self::Data(entries) => {
+                let found = entries.binary_search_by(|(key, _)| (*key.text).cmp(name)).ok()?;
+                entries.get(found).map(|(_, value)| Value::of(value, arena))
+            }
+            Self::Made(entries) => {
+                let same = |(key, _): &&(Value<'a>, Value<'a>)| key.as_text() == Some(name);
+                entries.iter().find(same).map(|(_, value)| *value)
+            }
+        }
+    }
+
+    /// The value of any key; numbers of different types are equal when their values are.
+    pub fn get(&self, key: &Value<'a>, arena: &'a Bump) -> Option<Value<'a>> {
+        match (self, key) {
+            (_, Value::String(text)) => self.field(text.text, arena),
+            (Self::Data(_), _) => None,
+            (Self::Made(entries), key) => {
+                entries.iter().find(|(known, _)| equal(known, key, arena)).map(|(_, value)| *value)
+            }
+        }
+    }
+
+    /// The entry at a position.
+    pub fn entry(&self, index: usize, arena: &'a Bump) -> Option<(Value<'a>, Value<'a>)> {
+        match self {
+            Self::Data(entries) => entries.get(index).map(|(key, value)| {
+                let key = Value::String(Str { text: &key.text, symbol: key.symbol });
+                (key, Value::of(value, arena))
+            }),
+            Self::Made(entries) => entries.get(index).copied(),
+        }
+    }
+
+    /// All entries.
+    pub fn iter(self, arena: &'a Bump) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
+        (0..self.len()).filter_map(move |i| self.entry(i, arena))
+    }
 }

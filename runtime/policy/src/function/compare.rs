@@ -1,0 +1,200 @@
+//! Order, size and membership. Equality, `in` and the boolean operators are instructions of their
+//! own; their signatures stand here for the checker.
+
+use std::cmp::Ordering;
+
+use super::{Call, Cost, Eval, Function, Overload};
+use crate::ty::Sig::{
+    self, Bool, Bytes, Double, Duration, Int, List, Map, String, Timestamp, Uint, Var,
+};
+use crate::value::{self, FailureKind, Value};
+
+/// The signatures of an order: equal types, and numbers of any two types.
+macro_rules! order {
+    ($name:literal, $word:literal, $doc:literal, $examples:expr, $eval:ident) => {
+        Function {
+            name: $name,
+            doc: $doc,
+            examples: $examples,
+            overloads: &[
+                pair(concat!($word, "_bool"), &[Bool, Bool]),
+                pair(concat!($word, "_int64"), &[Int, Int]),
+                pair(concat!($word, "_uint64"), &[Uint, Uint]),
+                pair(concat!($word, "_double"), &[Double, Double]),
+                pair(concat!($word, "_int64_uint64"), &[Int, Uint]),
+                pair(concat!($word, "_int64_double"), &[Int, Double]),
+                pair(concat!($word, "_uint64_int64"), &[Uint, Int]),
+                pair(concat!($word, "_uint64_double"), &[Uint, Double]),
+                pair(concat!($word, "_double_int64"), &[Double, Int]),
+                pair(concat!($word, "_double_uint64"), &[Double, Uint]),
+                pair(concat!($word, "_string"), &[String, String]),
+                pair(concat!($word, "_bytes"), &[Bytes, Bytes]),
+                pair(concat!($word, "_timestamp"), &[Timestamp, Timestamp]),
+                pair(concat!($word, "_duration"), &[Duration, Duration]),
+            ],
+            cost: Cost::Linear,
+            eval: $eval as Eval,
+        }
+    };
+}
+
+const fn pair(id: &'static str, params: &'static [Sig]) -> Overload {
+    Overload { id, member: false, params, result: Bool }
+}
+
+pub(super) static FUNCTIONS: &[Function] = &[
+    order!("_<_", "less", "Whether the first is less.", &[("1 < 1.5", "true")], less),
+    order!(
+        "_<=_",
+        "less_equals",
+        "Whether the first is less or equal.",
+        &[("'a' <= 'b'", "true")],
+        less_equals
+    ),
+    order!("_>_", "greater", "Whether the first is greater.", &[("2u > 1", "true")], greater),
+    order!(
+        "_>=_",
+        "greater_equals",
+        "Whether the first is greater or equal.",
+        &[("duration('1h') >= duration('60m')", "true")],
+        greater_equals
+    ),
+    Function {
+        name: "_==_",
+        doc: "Whether two values are equal; numbers compare by value.",
+        examples: &[("1 == 1.0", "true"), ("[1, 2] == [1, 2]", "true")],
+        overloads: &[Overload {
+            id: "equals",
+            member: false,
+            params: &[Var(0), Var(0)],
+            result: Bool,
+        }],
+        cost: Cost::Linear,
+        eval: |call, args| match args {
+            [a, b] => Value::Bool(value::equal(a, b, call.arena)),
+            _ => call.no_overload("_==_", args),
+        },
+    },
+    Function {
+        name: "_!=_",
+        doc: "Whether two values differ.",
+        examples: &[("'a' != 'b'", "true")],
+        overloads: &[Overload {
+            id: "not_equals",
+            member: false,
+            params: &[Var(0), Var(0)],
+            result: Bool,
+        }],
+        cost: Cost::Linear,
+        eval: |call, args| match args {
+            [a, b] => Value::Bool(!value::equal(a, b, call.arena)),
+            _ => call.no_overload("_!=_", args),
+        },
+    },
+    Function {
+        name: "@in",
+        doc: "Whether a list has the element, or a map the key.",
+        examples: &[("2 in [1, 2]", "true"), ("'a' in {'a': 1}", "true")],
+        overloads: &[
+            Overload {
+                id: "in_list",
+                member: false,
+                params: &[Var(0), List(&Var(0))],
+                result: Bool,
+            },
+            Overload {
+                id: "in_map",
+                member: false,
+                params: &[Var(0), Map(&Var(0), &Var(1))],
+                result: Bool,
+            },
+        ],
+        cost: Cost::Product,
+        eval: contains,
+    },
+    Function {
+        name: "size",
+        doc: "Code points of a string, bytes, items of a list, entries of a map.",
+        examples: &[("size('né')", "2"), ("[1, 2].size()", "2")],
+        overloads: &[
+            sized("size_string", &[String], false),
+            sized("size_bytes", &[Bytes], false),
+            sized("size_list", &[List(&Var(0))], false),
+            sized("size_map", &[Map(&Var(0), &Var(1))], false),
+            sized("string_size", &[String], true),
+            sized("bytes_size", &[Bytes], true),
+            sized("list_size", &[List(&Var(0))], true),
+            sized("map_size", &[Map(&Var(0), &Var(1))], true),
+        ],
+        cost: Cost::Linear,
+        eval: size,
+    },
+];
+
+const fn sized(id: &'static str, params: &'static [Sig], member: bool) -> Overload {
+    Overload { id, member, params, result: Int }
+}
+
+fn ordered<'a>(
+    name: &str,
+    call: &Call<'a>,
+    args: &[Value<'a>],
+    holds: fn(Ordering) -> bool,
+) -> Value<'a> {
+    let [a, b] = args else { return call.no_overload(name, args) };
+    match value::compare(a, b) {
+        Some(order) => Value::Bool(holds(order)),
+        None if value::are_numbers(a, b) => Value::Bool(false),
+        None => call.no_overload(name, args),
+    }
+}
+
+fn less<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    ordered("_<_", call, args, Ordering::is_lt)
+}
+
+fn less_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    ordered("_<=_", call, args, Ordering::is_le)
+}
+
+fn greater<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    ordered("_>_", call, args, Ordering::is_gt)
+}
+
+fn greater_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    ordered("_>=_", call, args, Ordering::is_ge)
+}
+
+/// `a in b`, also an instruction.
+pub(crate) fn contains<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    match args {
+        [element, Value::List(list)] => {
+            if let Err(error) = call.spend(list.len() as u64) {
+                return error;
+            }
+            let arena = call.arena;
+            Value::Bool(list.iter(arena).any(|item| value::equal(element, &item, arena)))
+        }
+        [key, Value::Map(map)] => Value::Bool(map.get(key, call.arena).is_some()),
+        _ => call.no_overload("@in", args),
+    }
+}
+
+fn size<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    let count = match args {
+        [Value::String(text)] => {
+            if let Err(error) = call.spend(text.text.len() as u64) {
+                return error;
+            }
+            text.text.chars().count()
+        }
+        [Value::Bytes(bytes)] => bytes.len(),
+        [Value::List(list)] => list.len(),
+        [Value::Map(map)] => map.len(),
+        _ => return call.no_overload("size", args),
+    };
+    i64::try_from(count).map_or_else(
+        |_| call.fail(FailureKind::Overflow, "the size does not fit in 64 bits"),
+        Value::Int,
+    )
+}
