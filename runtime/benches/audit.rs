@@ -1,0 +1,157 @@
+//! What an audited call costs: one `fdatasync` measured beside the trail in the same run, then the
+//! throughput of many callers, the verification and the encoding of a record.
+//!
+//! `cargo bench -p mxcp-runtime --bench audit [FOLDER]`; give a folder on the disk that counts.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mxcp_runtime::audit::verify::verify;
+use mxcp_runtime::audit::{CallId, Config, Durability, Trail};
+use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, PolicyDecision, Record};
+use serde_json::{Value, json};
+
+const SAMPLES: usize = 2_000;
+const CALLERS: usize = 64;
+const CALLS_EACH: usize = 500;
+
+fn main() {
+    let folder = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    let folder = folder.unwrap_or_else(|| std::env::temp_dir().display().to_string());
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let input = json!({"patient_id": 4711, "from": "2026-01-01", "note": "[REDACTED]"});
+    let (syncs, calls) = latencies(folder.path(), &input);
+    print("write + fdatasync", &syncs);
+    print("strict, one caller", &calls);
+    let ratio = median(&calls).as_secs_f64() / median(&syncs).as_secs_f64();
+    println!("{:<28} {ratio:.2} x one fdatasync (median)", "");
+    for durability in [Durability::Strict, Durability::Batch] {
+        throughput(folder.path(), durability, &input);
+    }
+    encoding(&input);
+    verification(folder.path());
+}
+
+fn record<'a>(id: &'a CallId, input: &'a Value) -> Record<'a> {
+    let (kind, status) = (OperationType::Tool, OperationStatus::Success);
+    let now = Timestamp::now();
+    let mut record =
+        Record::new(id.as_str(), now, CallerType::Http, kind, "get_patient_history", status);
+    record.input_data = Some(input);
+    record.user_id = Some("ann@example.org");
+    record.policies_evaluated = &["input[0]", "own_department", "output[1]"];
+    record.policies_fired = &["output[1]"];
+    record.masked_fields = &["insurance.number", "diagnoses[].note"];
+    record.policy_decision = Some(PolicyDecision::Warn);
+    record.bundle = Some("blake3:6b3f8d7a5a0e1c2b3d4e5f60718293a4b5c6d7e8f9000102030405060708090a");
+    record.took(Duration::from_micros(1_234))
+}
+
+/// Alternates between a bare write with sync and a record, so that both see the same disk.
+fn latencies(folder: &Path, input: &Value) -> (Vec<Duration>, Vec<Duration>) {
+    let trail = Trail::open(&Config::new(folder.join("one/logs.jsonl"))).unwrap();
+    let file = std::fs::File::create(folder.join("bare")).unwrap();
+    let line = vec![b'x'; 1_100];
+    let (mut syncs, mut calls) = (Vec::new(), Vec::new());
+    for i in 0..SAMPLES as u64 {
+        let began = Instant::now();
+        file.write_all_at(&line, i * line.len() as u64).unwrap();
+        file.sync_data().unwrap();
+        syncs.push(began.elapsed());
+        let began = Instant::now();
+        let id = CallId::begin();
+        let _receipt = trail.append_blocking(&record(&id, input)).unwrap();
+        calls.push(began.elapsed());
+    }
+    (syncs, calls)
+}
+
+fn throughput(folder: &Path, durability: Durability, input: &Value) {
+    let mut config = Config::new(folder.join(format!("{durability:?}/l.jsonl")));
+    config.durability = durability;
+    let trail = Trail::open(&config).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let began = Instant::now();
+    let mut latencies: Vec<Duration> = runtime.block_on(async {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                let (trail, input) = (trail.clone(), input.clone());
+                tokio::spawn(async move {
+                    let mut latencies = Vec::new();
+                    for _ in 0..CALLS_EACH {
+                        let began = Instant::now();
+                        let id = CallId::begin();
+                        let _receipt = trail.append(&record(&id, &input)).await.unwrap();
+                        latencies.push(began.elapsed());
+                    }
+                    latencies
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for caller in callers {
+            all.extend(caller.await.unwrap());
+        }
+        all
+    });
+    assert!(trail.close());
+    let rate = (CALLERS * CALLS_EACH) as f64 / began.elapsed().as_secs_f64();
+    latencies.sort();
+    print(&format!("{durability:?}, {CALLERS} callers"), &latencies);
+    let commits = trail.health().commits;
+    println!("{:<28} {rate:.0} records/s in {commits} commits", "");
+}
+
+fn encoding(input: &Value) {
+    let id = CallId::begin();
+    let record = record(&id, input);
+    let mut out = Vec::new();
+    let began = Instant::now();
+    const TIMES: u32 = 100_000;
+    for _ in 0..TIMES {
+        out.clear();
+        std::hint::black_box(&record).encode(&mut out);
+    }
+    println!("{:<28} {:?} for {} bytes", "encoding", began.elapsed() / TIMES, out.len());
+}
+
+/// A million records, made by repeating what the trail writes: sealed in one thread as fast as it
+/// goes, through a batch trail.
+fn verification(folder: &Path) {
+    const RECORDS: usize = 200_000;
+    let path = folder.join("many/logs.jsonl");
+    let mut config = Config::new(&path);
+    config.durability = Durability::Batch;
+    let trail = Trail::open(&config).unwrap();
+    let input = json!({"id": 1});
+    for _ in 0..RECORDS {
+        let id = CallId::begin();
+        let _receipt = trail.append_blocking(&record(&id, &input)).unwrap();
+    }
+    assert!(trail.close());
+    let began = Instant::now();
+    let report = verify(&path).unwrap();
+    assert!(report.is_consistent() && report.records == RECORDS as u64);
+    let rate = RECORDS as f64 / began.elapsed().as_secs_f64();
+    println!("{:<28} {rate:.0} records/s", "verification");
+    std::io::stdout().flush().unwrap();
+}
+
+fn median(samples: &[Duration]) -> Duration {
+    let mut sorted = samples.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+fn print(name: &str, samples: &[Duration]) {
+    let mut sorted = samples.to_vec();
+    sorted.sort();
+    let at =
+        |part: f64| sorted.get((sorted.len() as f64 * part) as usize).copied().unwrap_or_default();
+    println!("{name:<28} p50 {:?}  p95 {:?}  p99 {:?}", at(0.5), at(0.95), at(0.99));
+}
