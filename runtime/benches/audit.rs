@@ -3,7 +3,13 @@
 //!
 //! `cargo bench -p mxcp-runtime --bench audit [FOLDER]`; give a folder on the disk that counts.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are printed, not computed with"
+)]
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -11,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use mxcp_runtime::audit::verify::verify;
+use mxcp_runtime::audit::verify::{Options, verify};
 use mxcp_runtime::audit::{CallId, Config, Durability, Trail};
 use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, PolicyDecision, Record};
 use serde_json::{Value, json};
@@ -135,7 +141,7 @@ fn verification(folder: &Path) {
     }
     assert!(trail.close());
     let began = Instant::now();
-    let report = verify(&path).unwrap();
+    let report = verify(&path, &Options::default()).unwrap();
     assert!(report.is_consistent() && report.records == RECORDS as u64);
     let rate = RECORDS as f64 / began.elapsed().as_secs_f64();
     println!("{:<28} {rate:.0} records/s", "verification");

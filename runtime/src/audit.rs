@@ -11,23 +11,31 @@
 pub mod call;
 pub mod chain;
 mod head;
+mod key;
 mod lines;
+mod merkle;
 mod queue;
 mod recover;
 pub mod redact;
 mod refusal;
+pub mod retention;
 pub mod segment;
+mod sink;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod trail;
 pub mod verify;
+mod voice;
 mod writer;
 
 pub use call::CallId;
+pub use key::{KeyError, PublicKey, Signer};
 pub use queue::{BATCH_RECORDS, BATCH_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
 pub use refusal::{REFUSAL_SUMS_MAX, Refusal};
+pub use sink::{CheckpointSink, FileSink};
 pub use trail::{
     AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, Health, IntentReceipt,
     OpenError, SEGMENT_BYTES, Trail, is_being_written,
 };
+pub use voice::{CHECKPOINT_MS, CHECKPOINT_RECORDS, Signing};

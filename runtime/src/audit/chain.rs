@@ -8,8 +8,25 @@ use std::fmt;
 use mxcp_schemas::audit::{HASH_FIELD, Seal};
 use sha2::{Digest, Sha256};
 
+use super::key::{PublicKey, Signer};
+use super::merkle::Tree;
+
 /// What the hash of a record begins with, so that it is the hash of nothing else.
 pub const DOMAIN: &[u8] = b"mxcp-audit-record-v1\n";
+
+/// What a signed statement begins with: the line's bytes before its `signature` follow.
+const SIGNED_DOMAIN: &[u8] = b"mxcp-audit-signed-v1\n";
+
+/// Kind of the `system` record that a segment begins with after records may have been lost.
+pub const GAP: &str = "gap";
+/// Kind of the `system` record that reports a torn end.
+pub const TORN: &str = "torn";
+/// Kind of the `system` record that retention leaves for the records that it deletes.
+pub const TOMBSTONE: &str = "tombstone";
+/// Kind of the `system` record that a signing key vouches with for everything before it.
+pub const CHECKPOINT: &str = "checkpoint";
+/// Kind of the `system` record that replaces the signing key.
+pub const KEY_ROTATION: &str = "key_rotation";
 
 /// SHA-256 of a record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +41,8 @@ pub struct Chain {
     pub seq: u64,
     /// Hash of the last record; none before the first.
     pub head: Option<Hash>,
+    /// The Merkle tree over the records since the beginning or the last gap.
+    pub tree: Tree,
 }
 
 /// What the end of a sealed line says.
@@ -37,6 +56,8 @@ pub struct Sealed<'l> {
     pub prev: Option<Hash>,
     /// Its signature, if it has one.
     pub signature: Option<&'l str>,
+    /// What a signature is over: the line before that member.
+    pub signed: &'l [u8],
     /// Its hash, as computed from the line.
     pub hash: Hash,
     /// What was known before it had its place: the line without its seal, a JSON object that
@@ -64,23 +85,43 @@ const TAIL_BYTES: usize = 82;
 const SEAL_BYTES_MAX: usize = 1_024;
 
 impl Chain {
+    /// The chain of a trail without records.
+    pub const fn new(trail_id: String) -> Self {
+        Self { trail_id, seq: 0, head: None, tree: Tree::new(1) }
+    }
+
     /// Finishes the line whose beginning stands in `out` from `start` on, line feed included, and
     /// moves on to it.
-    pub fn seal(&mut self, out: &mut Vec<u8>, start: usize, signature: Option<&str>) {
+    pub fn seal(&mut self, out: &mut Vec<u8>, start: usize, signer: Option<&Signer>) {
+        const UNSIGNED: &[u8] = b",\"signature\":null";
         let prev = self.head.map(Hash::hex);
         let seal = Seal {
             trail_id: &self.trail_id,
             seq: self.seq + 1,
             prev_hash: prev.as_ref().map(hex_str),
-            signature,
+            signature: None,
         };
         seal.encode(out);
+        if let Some(signer) = signer {
+            let signed = out.get(start..out.len() - UNSIGNED.len()).unwrap_or_default();
+            let signature = signer.sign(&statement(signed));
+            out.truncate(out.len() - b"null".len());
+            for part in [b"\"", signature.as_bytes(), b"\""] {
+                out.extend_from_slice(part);
+            }
+        }
         let hash = Hash::of(out.get(start..).unwrap_or_default());
         for part in [b",\"", HASH_FIELD.as_bytes(), b"\":\"", &hash.hex(), b"\"}\n"] {
             out.extend_from_slice(part);
         }
         self.seq += 1;
         self.head = Some(hash);
+        self.tree.push(hash);
+    }
+
+    /// Begins the tree anew with the next record, which is to be a `gap`.
+    pub fn restart_tree(&mut self) {
+        self.tree = Tree::new(self.seq + 1);
     }
 
     /// Whether the record comes right after this chain's end.
@@ -90,8 +131,12 @@ impl Chain {
 
     /// Moves on to a record.
     pub fn advance(&mut self, record: &Sealed<'_>) {
+        if record.seq != self.seq + 1 || record.system_kind() == Some(GAP) {
+            self.tree = Tree::new(record.seq);
+        }
         self.seq = record.seq;
         self.head = Some(record.hash);
+        self.tree.push(record.hash);
     }
 }
 
@@ -135,11 +180,17 @@ fn place(covered: &[u8], hash: Hash) -> Option<Sealed<'_>> {
         let (digits, rest) = rest.strip_prefix('"')?.split_once('"')?;
         (Some(Hash::parse(digits.as_bytes())?), rest)
     };
-    let signature = match rest.strip_prefix(",\"signature\":")? {
+    let rest = rest.strip_prefix(",\"signature\":")?;
+    let signed = covered.get(..covered.len() - rest.len() - ",\"signature\":".len())?;
+    let signature = match rest {
         "null" => None,
         text => Some(text.strip_prefix('"')?.strip_suffix('"')?),
     };
-    Some(Sealed { trail_id, seq: seq.parse().ok()?, prev, signature, hash, body })
+    Some(Sealed { trail_id, seq: seq.parse().ok()?, prev, signature, signed, hash, body })
+}
+
+fn statement(signed: &[u8]) -> Vec<u8> {
+    [SIGNED_DOMAIN, signed].concat()
 }
 
 impl Sealed<'_> {
@@ -153,6 +204,16 @@ impl Sealed<'_> {
         let at = memchr::memmem::find(head, MARK)? + MARK.len();
         let rest = head.get(at..)?;
         str::from_utf8(rest.get(..memchr::memchr(b'"', rest)?)?).ok()
+    }
+
+    /// Whether it has a signature of that key.
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        self.signature.is_some_and(|text| key.verifies(&statement(self.signed), text))
+    }
+
+    /// The member `event` of a `system` record.
+    pub fn event(&self) -> Option<serde_json::Value> {
+        self.read()?.get_mut("event").map(serde_json::Value::take)
     }
 
     /// The record without its seal, read as JSON.
@@ -222,13 +283,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn chain() -> Chain {
-        Chain { trail_id: "t-1".to_owned(), seq: 0, head: None }
+        Chain::new("t-1".to_owned())
     }
 
-    fn sealed(chain: &mut Chain, body: &str, signature: Option<&str>) -> Vec<u8> {
+    fn sealed(chain: &mut Chain, body: &str, signer: Option<&Signer>) -> Vec<u8> {
         let mut out = b"before".to_vec();
         out.extend_from_slice(body.as_bytes());
-        chain.seal(&mut out, 6, signature);
+        chain.seal(&mut out, 6, signer);
         assert_eq!(out.pop(), Some(b'\n'));
         out.split_off(6)
     }
@@ -243,12 +304,11 @@ mod tests {
         assert_eq!(opened.body, body.as_bytes());
         assert_eq!(opened.system_kind(), None);
         assert_eq!(opened.read().map(|v| v["event"]["b"].clone()), Some(1.into()));
-        let two = sealed(&mut c, body, Some("ed25519:aa"));
+        let signer = Signer::parse(&"07".repeat(32)).unwrap();
+        let two = sealed(&mut c, body, Some(&signer));
         let next = open(&two).unwrap();
-        assert_eq!(
-            (next.seq, next.prev, next.signature),
-            (2, Some(opened.hash), Some("ed25519:aa"))
-        );
+        assert_eq!((next.seq, next.prev), (2, Some(opened.hash)));
+        assert!(next.is_signed_by(&signer.public()) && !opened.is_signed_by(&signer.public()));
         let mut reader = chain();
         assert!(reader.continues_with(&opened) && !reader.continues_with(&next));
         reader.advance(&opened);

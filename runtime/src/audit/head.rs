@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::chain::{Chain, Hash};
+use super::key::PublicKey;
+use super::merkle::Tree;
 use super::storage::{Storage, StoredFile};
 
 /// Bytes of a slot.
@@ -32,6 +34,12 @@ pub(super) struct Head {
     pub segment: Option<String>,
     /// See `segment`.
     pub offset: u64,
+    /// Number of the record with which the Merkle tree begins, and the tree's right edge.
+    pub tree_first_seq: u64,
+    /// See `tree_first_seq`.
+    pub tree_edge: Vec<String>,
+    /// The public key that signs, in hexadecimal.
+    pub key: Option<String>,
 }
 
 /// What became of the sidecar.
@@ -46,13 +54,20 @@ pub(super) enum Loaded {
 }
 
 impl Head {
-    /// The chain that ends here; `None` if the hash is none.
+    /// The chain that ends here; `None` if the hashes are none.
     pub(super) fn chain(&self) -> Option<Chain> {
+        let parse = |hex: &String| Hash::parse(hex.as_bytes());
         let head = match &self.hash {
-            Some(hex) => Some(Hash::parse(hex.as_bytes())?),
+            Some(hex) => Some(parse(hex)?),
             None => None,
         };
-        Some(Chain { trail_id: self.trail_id.clone(), seq: self.seq, head })
+        let tree = Tree {
+            first_seq: self.tree_first_seq,
+            size: (self.seq + 1).checked_sub(self.tree_first_seq)?,
+            edge: self.tree_edge.iter().map(parse).collect::<Option<_>>()?,
+        };
+        let chain = Chain { trail_id: self.trail_id.clone(), seq: self.seq, head, tree };
+        chain.tree.is_sound().then_some(chain)
     }
 
     fn slot(&self) -> io::Result<Vec<u8>> {
@@ -106,6 +121,7 @@ pub(super) fn load(path: &Path) -> io::Result<Loaded> {
 pub(super) struct Sidecar {
     file: Box<dyn StoredFile>,
     written: u64,
+    key: Option<String>,
 }
 
 impl Sidecar {
@@ -115,7 +131,12 @@ impl Sidecar {
     /// When it cannot be opened for writing.
     pub(super) fn open(storage: &dyn Storage, path: &Path, last: &Loaded) -> io::Result<Self> {
         let written = if let Loaded::Found(head) = last { head.written } else { 0 };
-        Ok(Self { file: storage.open(path)?, written })
+        Ok(Self { file: storage.open(path)?, written, key: None })
+    }
+
+    /// From now on names this as the key that signs.
+    pub(super) fn set_key(&mut self, key: Option<PublicKey>) {
+        self.key = key.map(|key| key.to_string());
     }
 
     /// Notes where the trail ends, into the slot that was not written last.
@@ -136,6 +157,9 @@ impl Sidecar {
             hash: chain.head.map(|hash| hash.to_string()),
             segment: segment.map(str::to_owned),
             offset,
+            tree_first_seq: chain.tree.first_seq,
+            tree_edge: chain.tree.edge.iter().map(Hash::to_string).collect(),
+            key: self.key.clone(),
         };
         self.file.write_at(&head.slot()?, (self.written % 2) * SLOT_BYTES as u64)
     }
@@ -155,7 +179,11 @@ mod tests {
     use crate::audit::storage::Disk;
 
     fn chain(seq: u64) -> Chain {
-        Chain { trail_id: "t".to_owned(), seq, head: Some(Hash([7; 32])) }
+        let mut chain = Chain::new("t".to_owned());
+        for _ in 0..seq {
+            chain.tree.push(Hash([7; 32]));
+        }
+        Chain { seq, head: Some(Hash([7; 32])), ..chain }
     }
 
     #[test]

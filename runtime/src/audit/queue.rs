@@ -75,6 +75,7 @@ pub(super) struct Shared {
     /// Records that could not be brought to disk.
     pub failed: AtomicU64,
     trouble: Mutex<Option<Arc<str>>>,
+    bundle: Mutex<Option<Arc<str>>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +101,7 @@ impl Shared {
             commits: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             trouble: Mutex::new(None),
+            bundle: Mutex::new(None),
         }
     }
 
@@ -210,6 +212,16 @@ impl Shared {
     /// Sets what [`Self::trouble`] says.
     pub(super) fn set_trouble(&self, trouble: Option<Arc<str>>) {
         *lock(&self.trouble) = trouble;
+    }
+
+    /// Digest of the bundle that is being served.
+    pub(super) fn bundle(&self) -> Option<Arc<str>> {
+        lock(&self.bundle).clone()
+    }
+
+    /// Sets what [`Self::bundle`] says.
+    pub(super) fn set_bundle(&self, bundle: &str) {
+        *lock(&self.bundle) = Some(Arc::from(bundle));
     }
 
     /// How many records wait.

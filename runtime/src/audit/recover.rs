@@ -11,15 +11,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use mxcp_schemas::audit::LINE_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::chain::{self, Chain, Sealed};
+use super::chain::{self, Chain, GAP, Sealed};
 use super::head::{Head, Loaded};
 use super::lines::{End, Lines};
 use super::segment::{Layout, Segment};
-
-/// Kind of the `system` record that a segment begins with after records may have been lost.
-pub(super) const GAP: &str = "gap";
-/// Kind of the `system` record that reports a torn end.
-pub(super) const TORN: &str = "torn";
 
 /// The end of a trail that is opened again.
 #[derive(Debug)]
@@ -167,11 +162,11 @@ fn unknown(
     fresh_id: String,
 ) -> io::Result<Recovered> {
     let Some(last) = segments.last() else {
-        let chain = Chain { trail_id: fresh_id, seq: 0, head: None };
+        let chain = Chain::new(fresh_id);
         return Ok(Recovered { chain, gap: None, torn: None, at: None });
     };
     let reason = if *loaded == Loaded::Missing { "head_missing" } else { "head_damaged" };
-    let mut chain = Chain { trail_id: fresh_id, seq: last.first_seq.saturating_sub(1), head: None };
+    let mut chain = Chain { seq: last.first_seq.saturating_sub(1), ..Chain::new(fresh_id) };
     let torn = resume(layout, last, &mut chain)?;
     let gap = Gap {
         reason,
@@ -300,6 +295,12 @@ fn scan(segment: &Segment, from: u64, chain: &mut Chain) -> io::Result<(Stop, u6
         });
     }
     Ok((Stop::End, sound))
+}
+
+/// Moves `chain` through a whole segment. Returns whether all of it could be followed.
+pub(super) fn follows(segment: &Segment, chain: &mut Chain) -> io::Result<bool> {
+    let (stop, _) = scan(segment, 0, chain)?;
+    Ok(matches!(stop, Stop::End))
 }
 
 /// The chain that ends with a record of the same trail.

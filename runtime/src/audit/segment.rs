@@ -68,6 +68,11 @@ impl Layout {
         self.folder.join(format!("{}.head", self.stem))
     }
 
+    /// The copy of the last tombstone.
+    pub fn tombstone(&self) -> PathBuf {
+        self.folder.join(format!("{}.tombstone", self.stem))
+    }
+
     /// The segment that begins with that record.
     pub fn segment(&self, started: Timestamp, first_seq: u64) -> Segment {
         let time = started.strftime("%Y%m%dT%H%M%SZ").to_string();

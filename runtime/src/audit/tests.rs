@@ -3,6 +3,7 @@
 mod crash;
 mod durability;
 mod faulty;
+mod signed;
 mod tamper;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, Record};
 
 use super::lines::Lines;
 use super::segment::{Layout, Segment};
-use super::verify::{Report, verify};
+use super::verify::{Options, Report, verify};
 use super::*;
 
 /// A folder with the path of a trail in it.
@@ -70,7 +71,7 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 fn consistent(path: &Path) -> Report {
-    let report = verify(path).unwrap();
+    let report = verify(path, &Options::default()).unwrap();
     assert!(report.is_consistent(), "{:?}", report.problems);
     report
 }

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::call::CallId;
-use super::head::{self, Sidecar};
+use super::head::{self, Loaded, Sidecar};
 use super::queue::{Outcome, Refused, Shared, Ticket, lock};
 use super::recover::recover;
 use super::refusal::Refusal;
 use super::segment::Layout;
 use super::storage::{Disk, Storage};
+use super::voice::{Signing, Voice};
 use super::writer::{Writer, encode_system};
 
 /// How long a caller waits for its record, at most, unless configured otherwise; in milliseconds.
@@ -51,6 +52,10 @@ pub struct Config {
     pub durability: Durability,
     /// Size at which a segment ends.
     pub max_file_size_bytes: u64,
+    /// Days after which segments are deleted; none keeps them.
+    pub retention_days: Option<u32>,
+    /// Who signs checkpoints; without anybody there are none.
+    pub signing: Option<Signing>,
     /// How long a caller waits for its record before it is refused.
     pub commit_deadline: Duration,
     /// How long to wait for another writer to end before giving up.
@@ -66,6 +71,8 @@ impl Config {
             path: path.into(),
             durability: Durability::default(),
             max_file_size_bytes: SEGMENT_BYTES,
+            retention_days: None,
+            signing: None,
             commit_deadline: Duration::from_millis(COMMIT_DEADLINE_MS),
             lock_wait: Duration::ZERO,
             storage: Arc::new(Disk),
@@ -197,11 +204,16 @@ impl Trail {
         let loaded = head::load(&layout.head()).map_err(fail("reading where it ends"))?;
         let fresh_id = CallId::begin().to_string();
         let found = recover(&layout, &loaded, fresh_id).map_err(fail("finding its end"))?;
-        let sidecar = Sidecar::open(&*config.storage, &layout.head(), &loaded)
+        let mut sidecar = Sidecar::open(&*config.storage, &layout.head(), &loaded)
             .map_err(fail("writing where it ends"))?;
+        let signing = config.signing.clone();
+        let voice = signing.map(|signing| Voice::new(signing, found.chain.seq)).transpose();
+        let voice = voice.map_err(fail("starting its checkpoints"))?;
+        sidecar.set_key(voice.as_ref().map(|voice| voice.key.public()));
         let shared = Arc::new(Shared::new());
-        let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found);
-        writer.begin().map_err(fail("writing to it"))?;
+        let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found, voice);
+        let key = if let Loaded::Found(head) = &loaded { head.key.as_deref() } else { None };
+        writer.begin(key).map_err(fail("writing to it"))?;
         let (end, ended) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -322,6 +334,13 @@ impl Trail {
             Ok(outcome) => settled(outcome),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(AppendError::Closed),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(AppendError::Deadline(open.deadline)),
+        }
+    }
+
+    /// Names the bundle that is served from now on in checkpoints.
+    pub fn set_bundle(&self, digest: &str) {
+        if let Some(open) = &self.open {
+            open.shared.set_bundle(digest);
         }
     }
 

@@ -5,111 +5,54 @@
 //! another trail is named. Without a public key the result is "consistent", not "authentic":
 //! whoever can rewrite the whole trail can also compute its hashes.
 
-use std::fmt;
+mod report;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::chain::{self, Chain, Flaw, Hash, Sealed};
+use super::chain::{self, Chain, Flaw, GAP, Hash, Sealed, TOMBSTONE};
 use super::head::{self, Loaded};
+use super::key::PublicKey;
 use super::lines::{End, Lines};
-use super::recover::GAP;
+use super::retention;
 use super::segment::{Layout, Segment};
 use super::trail::is_being_written;
+use super::voice::{self, Vouched};
 
-/// Kind of the `system` record that retention leaves for the records that it deletes.
-pub const TOMBSTONE: &str = "tombstone";
+pub use report::{Fault, Problem, Range, Report, Witness};
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
-    /// The trail's identifier; none if it has no record.
-    pub trail_id: Option<String>,
-    /// Segments that were read.
-    pub segments: usize,
-    /// Records whose hash and link are right.
-    pub records: u64,
-    /// Number and hash of the last of them.
-    pub head: Option<(u64, Hash)>,
-    /// Lines of a file of MXCP's own, which has no chain.
-    pub unchained: u64,
-    /// Places where the trail itself says that records may be missing and nobody was told that
-    /// they are kept.
-    pub gaps: Vec<Range>,
-    /// What is wrong, in the order of the trail. After the first that the trail does not itself
-    /// report nothing more is checked.
-    pub problems: Vec<Problem>,
-}
-
-/// Numbers of records, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    /// the first
-    pub first: u64,
-    /// the last
-    pub last: u64,
-}
-
-/// Something that is wrong with a trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The number that the record there should have.
-    pub seq: u64,
-    /// The segment.
-    pub segment: String,
-    /// The line in it, from one.
-    pub line: u64,
-    /// The byte at which that line begins.
-    pub offset: u64,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-/// What is wrong at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The line is not a record as it was sealed.
-    Flaw(Flaw),
-    /// A record of another trail stands there.
-    Foreign(String),
-    /// A later record stands there: those before it are missing or elsewhere.
-    Missing(Range),
-    /// The trail reports itself that acknowledged records were lost there.
-    Lost(Range, String),
-    /// A record stands there that the trail had before.
-    Repeated(u64),
-    /// The record has the right number and continues another record.
-    Unlinked,
-    /// The line is not terminated.
-    Unterminated,
-    /// The trail goes on here according to its sidecar, up to that record.
-    Cut(u64),
-    /// No whole record can be found there.
-    Overlong,
-}
-
-impl Report {
-    /// Whether nothing is wrong.
-    pub fn is_consistent(&self) -> bool {
-        self.problems.is_empty()
-    }
+/// Against what a trail is verified.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A key from outside the trail whose checkpoints count.
+    pub public_key: Option<PublicKey>,
+    /// Checkpoints that were kept elsewhere: lines of the trail.
+    pub checkpoints: Vec<u8>,
 }
 
 /// Verifies the trail at that path. It may be written at the same time: what is complete when it
 /// is read is verified.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub fn verify(path: &Path) -> Result<Report, VerifyError> {
+/// When a file cannot be read, or a checkpoint is none.
+pub fn verify(path: &Path, options: &Options) -> Result<Report, VerifyError> {
     let layout = Layout::new(path).ok_or_else(|| VerifyError::Path(path.to_owned()))?;
     let fail = |source| VerifyError::Io { path: path.to_owned(), source };
     // Asked before anything is read: what the sidecar says now must be found afterwards.
     let loaded = head::load(&layout.head()).map_err(fail)?;
     let live = is_being_written(path).map_err(fail)?;
     let segments = layout.segments().map_err(fail)?;
-    let mut reader = Reader { live, ..Reader::default() };
+    let mut reader = Reader {
+        live,
+        left: retention::load(&layout).map_err(fail)?,
+        trusted: options.public_key,
+        elsewhere: elsewhere(&options.checkpoints)?,
+        ..Reader::default()
+    };
     reader.report.unchained = unchained(layout.legacy()).map_err(fail)?;
     for (i, segment) in segments.iter().enumerate() {
         let next = segments.get(i + 1);
@@ -120,12 +63,32 @@ pub fn verify(path: &Path) -> Result<Report, VerifyError> {
     Ok(reader.finish(&loaded))
 }
 
+/// Reads checkpoints that were kept elsewhere.
+fn elsewhere(text: &[u8]) -> Result<BTreeMap<u64, Vec<u8>>, VerifyError> {
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut found = BTreeMap::new();
+    for (i, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
+        let record = chain::open(line);
+        let flaw = |flaw| VerifyError::Checkpoint { line: i + 1, flaw };
+        found.insert(record.map_err(flaw)?.seq, line.to_vec());
+    }
+    Ok(found)
+}
+
 /// Why a trail cannot be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The path names no file.
     #[error("the audit path `{}` does not name a file", .0.display())]
     Path(PathBuf),
+    /// A line of the checkpoints is none.
+    #[error("line {line} of the checkpoints is no record of a trail: {flaw}")]
+    Checkpoint {
+        /// the line, from one
+        line: usize,
+        /// why
+        flaw: Flaw,
+    },
     /// A file cannot be read.
     #[error("the audit trail `{}` cannot be read: {source}", path.display())]
     Io {
@@ -144,6 +107,13 @@ struct Reader {
     chain: Option<Chain>,
     /// the beginning that retention must have left: its place, number and previous hash
     begins: Option<(Problem, Option<Hash>)>,
+    /// the chain that the last tombstone leaves
+    left: Option<Chain>,
+    /// the key that is trusted here, and whether it vouched for anything yet
+    trusted: Option<PublicKey>,
+    seen: bool,
+    /// checkpoints that were kept elsewhere, by number
+    elsewhere: BTreeMap<u64, Vec<u8>>,
     last: Place,
     stopped: bool,
 }
@@ -200,11 +170,7 @@ impl Reader {
     /// Checks that a record stands where it must.
     fn record(&mut self, record: &Sealed<'_>, place: &Place) -> Option<Fault> {
         let begins = self.chain.is_none();
-        let chain = self.chain.get_or_insert_with(|| Chain {
-            trail_id: record.trail_id.to_owned(),
-            seq: 0,
-            head: None,
-        });
+        let chain = self.chain.get_or_insert_with(|| Chain::new(record.trail_id.to_owned()));
         if record.trail_id != chain.trail_id {
             return Some(Fault::Foreign(record.trail_id.to_owned()));
         }
@@ -222,6 +188,9 @@ impl Reader {
                     // Retention must have left a tombstone that says why.
                     let problem = place.problem(expected, Fault::Missing(missing));
                     self.begins = Some((problem, record.prev));
+                    if let Some(left) = self.left.take_if(|left| left.continues_with(record)) {
+                        *chain = left;
+                    }
                 }
                 None => return Some(Fault::Missing(missing)),
                 Some(gap) if gap.acknowledged => {
@@ -230,6 +199,16 @@ impl Reader {
                 }
                 Some(_) => self.report.gaps.push(missing),
             }
+        }
+        if let Some(fault) =
+            vouch(&mut self.report, &mut self.trusted, &mut self.seen, chain, record)
+        {
+            return Some(fault);
+        }
+        if let Some(line) = self.elsewhere.remove(&record.seq)
+            && let Some(fault) = contradicts(&line, record, self.trusted.as_ref())
+        {
+            return Some(fault);
         }
         chain.advance(record);
         self.count(record);
@@ -250,16 +229,12 @@ impl Reader {
     /// Whether this tombstone is for what is missing at the beginning.
     fn bury(&mut self, record: &Sealed<'_>) {
         let Some((problem, prev)) = &self.begins else { return };
-        let Some(value) = record.read() else { return };
-        let member = |name| value.get("event").and_then(|event| event.get(name));
-        let through = member("through_seq").and_then(Value::as_u64);
-        let hash = member("hash").and_then(Value::as_str);
-        let hash = hash.and_then(|hex| Hash::parse(hex.as_bytes()));
+        let Some(left) = retention::left(record) else { return };
         let missing = match problem.fault {
             Fault::Missing(range) => Some(range.last),
             _ => None,
         };
-        if through.is_some() && through == missing && hash == *prev {
+        if Some(left.seq) == missing && left.head == *prev {
             self.begins = None;
         }
     }
@@ -280,15 +255,50 @@ impl Reader {
         if let Some((problem, _)) = self.begins {
             self.report.problems.insert(0, problem);
         }
+        self.report.public_key = self.trusted;
         let end = self.chain.as_ref().map_or(0, |chain| chain.seq);
-        if let Loaded::Found(head) = loaded
-            && head.seq > end
-            && !self.stopped
-        {
-            self.report.problems.push(self.last.problem(end + 1, Fault::Cut(head.seq)));
+        let sidecar = match loaded {
+            Loaded::Found(head) => Some((head.seq, Witness::Sidecar)),
+            Loaded::Missing | Loaded::Damaged => None,
+        };
+        let checkpoint = self.elsewhere.last_key_value();
+        let checkpoint = checkpoint.map(|(seq, _)| (*seq, Witness::Checkpoint));
+        let known = sidecar.into_iter().chain(checkpoint).max_by_key(|(seq, _)| *seq);
+        if let Some((seq, witness)) = known.filter(|(seq, _)| *seq > end && !self.stopped) {
+            self.report.problems.push(self.last.problem(end + 1, Fault::Cut(seq, witness)));
         }
         self.report
     }
+}
+
+/// Asks what a record says for the trail before it, if a key is trusted.
+fn vouch(
+    report: &mut Report,
+    trusted: &mut Option<PublicKey>,
+    seen: &mut bool,
+    before: &Chain,
+    record: &Sealed<'_>,
+) -> Option<Fault> {
+    let key = trusted.as_mut()?;
+    match voice::check(record, before, key, *seen) {
+        Err(why) => return Some(Fault::Unsigned(why)),
+        Ok(Vouched::Nothing) => return None,
+        Ok(Vouched::Here) => {}
+        Ok(Vouched::HandedOver(new)) => *key = new,
+    }
+    *seen = true;
+    report.authentic_through = Some(record.seq);
+    None
+}
+
+/// Whether a checkpoint that was kept elsewhere is another record than the one in its place.
+fn contradicts(line: &[u8], record: &Sealed<'_>, trusted: Option<&PublicKey>) -> Option<Fault> {
+    let Ok(kept) = chain::open(line) else { return Some(Fault::Contradicted) };
+    if trusted.is_some_and(|key| !kept.is_signed_by(key)) {
+        let why = "the checkpoint kept elsewhere is not signed by the trusted key";
+        return Some(Fault::Unsigned(why.to_owned()));
+    }
+    (kept.hash != record.hash).then_some(Fault::Contradicted)
 }
 
 /// What a `gap` record admits.
@@ -332,41 +342,4 @@ fn unchained(path: &Path) -> io::Result<u64> {
         count += 1;
     }
     Ok(count)
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seq, segment, line, offset, fault } = self;
-        write!(f, "record {seq} (`{segment}`, line {line}, byte {offset}): {fault}")
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "record {}", self.first)
-        } else {
-            write!(f, "records {} to {}", self.first, self.last)
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flaw(flaw) => write!(f, "{flaw}"),
-            Self::Foreign(trail) => write!(f, "a record of another trail, `{trail}`, stands here"),
-            Self::Missing(range) => {
-                write!(f, "{range} removed or put elsewhere: record {} stands here", range.last + 1)
-            }
-            Self::Lost(range, reason) => {
-                write!(f, "{range} lost; the trail itself reports this (`{reason}`)")
-            }
-            Self::Repeated(seq) => write!(f, "record {seq} stands here, out of its place"),
-            Self::Unlinked => f.write_str("the record here does not continue the one before it"),
-            Self::Unterminated => f.write_str("the line is torn or was cut"),
-            Self::Cut(seq) => write!(f, "the trail was cut: its sidecar knows record {seq}"),
-            Self::Overlong => f.write_str("there is no end of a line within the greatest length"),
-        }
-    }
 }

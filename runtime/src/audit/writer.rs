@@ -6,6 +6,8 @@
 //! what is on disk is unknown then. The segment is left as it is, and the next one begins with a
 //! `gap` record that names the numbers in doubt; those numbers are never used again.
 
+mod house;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,20 +18,17 @@ use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, Record};
 use serde_json::Value;
 
 use super::call::CallId;
-use super::chain::Chain;
+use super::chain::{CHECKPOINT, Chain, GAP, KEY_ROTATION, TOMBSTONE, TORN};
 use super::head::Sidecar;
 use super::queue::{Entry, Shared, Work};
-use super::recover::{GAP, Gap, Recovered, TORN, Torn};
+use super::recover::{Gap, Recovered, Torn};
 use super::segment::{Layout, Segment};
 use super::storage::{Storage, StoredFile};
 use super::trail::{Config, Durability};
+use super::voice::Voice;
 
 /// Bytes written and synced at a time, at most, apart from a single longer record.
 const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How far the sidecar may lag behind the trail, in milliseconds.
-const HEAD_WRITE_MS: u64 = 50;
-/// How far the sidecar on disk may lag behind the trail, in milliseconds.
-const HEAD_SYNC_MS: u64 = 1_000;
 /// How often refusals are recorded, in milliseconds.
 const REFUSALS_MS: u64 = 1_000;
 /// Bytes that a seal adds to a record, about.
@@ -60,6 +59,15 @@ pub(super) struct Writer {
     retry_at: Option<Instant>,
     head: Lag,
     refusals_due: Instant,
+    voice: Option<Voice>,
+    retention: Retention,
+}
+
+/// How long segments are kept.
+#[derive(Debug)]
+struct Retention {
+    days: Option<u32>,
+    due: Instant,
 }
 
 #[derive(Debug)]
@@ -88,6 +96,7 @@ impl Writer {
         layout: Layout,
         sidecar: Sidecar,
         found: Recovered,
+        voice: Option<Voice>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -108,17 +117,27 @@ impl Writer {
             retry_at: None,
             head: Lag { stale: false, unsynced: false, written: now, synced: now },
             refusals_due: now + Duration::from_millis(REFUSALS_MS),
+            voice,
+            retention: Retention { days: config.retention_days, due: now },
         }
     }
 
     /// Writes the sidecar, and what was found when the trail was opened, before anything else.
+    /// `key` is the one that signed before.
     ///
     /// # Errors
     /// When the trail cannot be written.
-    pub(super) fn begin(&mut self) -> io::Result<()> {
+    pub(super) fn begin(&mut self, key: Option<&str>) -> io::Result<()> {
         if self.gap.is_some() || self.torn.is_some() {
             self.open_segment()?;
         }
+        let rotates = self.voice.as_ref().is_some_and(|v| v.rotation(&self.chain, key).is_some());
+        if rotates {
+            self.speak(KEY_ROTATION, |writer| {
+                writer.voice.as_ref().and_then(|voice| voice.rotation(&writer.chain, key))
+            })?;
+        }
+        self.retain()?;
         self.write_head()?;
         self.sidecar.sync()?;
         self.head.unsynced = false;
@@ -145,12 +164,13 @@ impl Writer {
         self.commit(last);
         if self.gap.is_some() && self.segment.is_none() {
             // One last attempt to say which numbers are in doubt; the next start does otherwise.
-            self.try_head(Self::open_segment);
+            self.attempt("say what is in doubt", Self::open_segment);
         }
-        self.head.stale = true;
-        if let Err(error) = self.write_head().and_then(|()| self.sidecar.sync()) {
-            tracing::warn!(%error, "the head of the audit trail could not be written");
-        }
+        self.checkpoint(true);
+        self.attempt("write its head", |writer| {
+            writer.write_head()?;
+            writer.sidecar.sync()
+        });
     }
 
     /// Brings records to disk and tells whoever waits for them.
@@ -193,15 +213,7 @@ impl Writer {
         waiting: &mut iter::Peekable<vec::IntoIter<Entry>>,
         group: &mut Vec<Entry>,
     ) -> io::Result<()> {
-        let next_bytes = waiting.peek().map_or(0, |entry| (entry.body.len() + SEAL_BYTES) as u64);
-        if self.segment.as_ref().is_some_and(|segment| {
-            segment.bytes > 0 && segment.bytes + next_bytes > self.max_file_size_bytes
-        }) {
-            self.segment = None;
-        }
-        if self.segment.is_none() {
-            self.open_segment()?;
-        }
+        self.make_room(waiting.peek().map_or(0, |entry| entry.body.len()))?;
         let room = self.segment.as_ref().map_or(0, |segment| {
             usize::try_from(self.max_file_size_bytes.saturating_sub(segment.bytes))
                 .unwrap_or(usize::MAX)
@@ -229,6 +241,18 @@ impl Writer {
         segment.bytes += self.buffer.len() as u64;
         self.at = Some((segment.name.clone(), segment.bytes));
         self.durable.clone_from(&self.chain);
+        Ok(())
+    }
+
+    /// Has a segment open into which a record of that length fits.
+    fn make_room(&mut self, body_bytes: usize) -> io::Result<()> {
+        let needed = (body_bytes + SEAL_BYTES) as u64;
+        self.segment.take_if(|segment| {
+            segment.bytes > 0 && segment.bytes + needed > self.max_file_size_bytes
+        });
+        if self.segment.is_none() {
+            self.open_segment()?;
+        }
         Ok(())
     }
 
@@ -274,6 +298,7 @@ impl Writer {
         let gap = self.gap.as_ref().map(|gap| gap.event(self.chain.seq));
         let torn = self.torn.as_ref().map(Torn::event);
         if let Some(event) = gap {
+            self.chain.restart_tree();
             self.note(GAP, &event);
         }
         if let Some(event) = torn {
@@ -291,7 +316,9 @@ impl Writer {
     fn note(&mut self, kind: &str, event: &Value) {
         let start = self.buffer.len();
         encode_system(&mut self.buffer, kind, event);
-        self.chain.seal(&mut self.buffer, start, None);
+        let signer = self.voice.as_ref().map(|voice| &voice.key);
+        let signer = signer.filter(|_| matches!(kind, CHECKPOINT | TOMBSTONE | KEY_ROTATION));
+        self.chain.seal(&mut self.buffer, start, signer);
     }
 
     /// Leaves the segment as it is; its numbers from `first_seq` on are in doubt.
@@ -327,56 +354,6 @@ impl Writer {
             if let Some(ticket) = entry.ticket {
                 ticket.settle(Err(Arc::clone(trouble)));
             }
-        }
-    }
-
-    /// When something is due although nothing is reported.
-    fn tick(&self) -> Instant {
-        let head = if self.head.stale {
-            self.head.written + Duration::from_millis(HEAD_WRITE_MS)
-        } else if self.head.unsynced {
-            self.head.synced + Duration::from_millis(HEAD_SYNC_MS)
-        } else {
-            self.refusals_due
-        };
-        head.min(self.refusals_due)
-    }
-
-    /// Does what is due. Whoever waited was answered before.
-    fn keep_house(&mut self, now: Instant) {
-        if now >= self.refusals_due {
-            self.refusals_due = now + Duration::from_millis(REFUSALS_MS);
-            self.shared.refusals.flush(|body| self.shared.offer(body).is_ok());
-        }
-        if self.head.stale && now >= self.head.written + Duration::from_millis(HEAD_WRITE_MS) {
-            self.try_head(Self::write_head);
-        }
-        if self.head.unsynced && now >= self.head.synced + Duration::from_millis(HEAD_SYNC_MS) {
-            self.head.synced = now;
-            self.try_head(|writer| {
-                writer.sidecar.sync()?;
-                writer.head.unsynced = false;
-                Ok(())
-            });
-        }
-    }
-
-    fn write_head(&mut self) -> io::Result<()> {
-        self.head.written = Instant::now();
-        let (segment, bytes) = match &self.at {
-            Some((segment, bytes)) => (Some(segment.as_str()), *bytes),
-            None => (None, 0),
-        };
-        self.sidecar.write(&self.durable, segment, bytes)?;
-        (self.head.stale, self.head.unsynced) = (false, true);
-        Ok(())
-    }
-
-    /// The sidecar only makes a lost end noticeable, so records are written without it; what it
-    /// lacks is warned about.
-    fn try_head(&mut self, action: impl FnOnce(&mut Self) -> io::Result<()>) {
-        if let Err(error) = action(self) {
-            tracing::warn!(%error, "the head of the audit trail could not be written");
         }
     }
 }

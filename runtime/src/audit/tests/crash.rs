@@ -61,7 +61,7 @@ fn killed_at_any_moment() {
         child.kill().unwrap();
         child.wait().unwrap();
         acknowledged.extend(reader.join().unwrap());
-        let report = verify(&place.path).unwrap();
+        let report = verify(&place.path, &Options::default()).unwrap();
         let torn_end = report.problems.iter().all(|p| p.fault == Fault::Unterminated);
         assert!(torn_end, "round {round}: {:?}", report.problems);
     }
@@ -78,14 +78,15 @@ fn killed_at_any_moment() {
 /// Where each line of a segment ends, and the chain there.
 fn ends(segment: &Segment) -> Vec<(u64, Chain)> {
     let bytes = std::fs::read(&segment.path).unwrap();
-    let mut end = 0;
+    let (mut end, mut chain) = (0, None);
     bytes
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| {
             end += line.len() as u64;
             let record = chain::open(line.trim_ascii_end()).unwrap();
-            let trail_id = record.trail_id.to_owned();
-            (end, Chain { trail_id, seq: record.seq, head: Some(record.hash) })
+            let chain = chain.get_or_insert_with(|| Chain::new(record.trail_id.to_owned()));
+            chain.advance(&record);
+            (end, chain.clone())
         })
         .collect()
 }
@@ -163,14 +164,14 @@ proptest! {
         set_head(&place.path, &segment, &ends[known]);
         let whole = ends.iter().filter(|(end, _)| *end <= length).count() as u64;
         let torn = ends.iter().all(|(end, _)| *end != length) && length > 0;
-        let report = verify(&place.path).unwrap();
+        let report = verify(&place.path, &Options::default()).unwrap();
         prop_assert_eq!(report.problems.len(), 1);
         prop_assert_eq!(report.problems[0].seq, whole + 1);
 
         let trail = Trail::open(&Config::new(&place.path)).unwrap();
         append(&trail, "next").unwrap();
         drop(trail);
-        let report = verify(&place.path).unwrap();
+        let report = verify(&place.path, &Options::default()).unwrap();
         let lost = Range { first: whole + 1, last: known as u64 + 1 };
         prop_assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
         match &report.problems[0].fault {
@@ -203,7 +204,7 @@ fn what_was_changed_behind_the_sidecar_is_a_gap() {
         (&gap["event"]["reason"], &gap["event"]["first_seq"]),
         (&"broken".into(), &3.into())
     );
-    assert_eq!(verify(&place.path).unwrap().problems[0].seq, 3);
+    assert_eq!(verify(&place.path, &Options::default()).unwrap().problems[0].seq, 3);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_missing_segment_is_a_gap() {
     let trail = Trail::open(&Config::new(&place.path)).unwrap();
     assert_eq!(append(&trail, "next"), Ok(7));
     drop(trail);
-    let report = verify(&place.path).unwrap();
+    let report = verify(&place.path, &Options::default()).unwrap();
     let lost = Range { first: 4, last: 5 };
     assert_eq!(report.problems[0].fault, Fault::Lost(lost, "segment_missing".to_owned()));
     assert!(matches!(load(&Layout::new(&place.path).unwrap().head()).unwrap(), Loaded::Found(_)));

@@ -145,7 +145,7 @@ fn every_operation_may_fail() {
             assert!(!acknowledged.is_empty(), "{case}");
             // A failure that lasts to the end is reported by the next start.
             drop(Trail::open(&Config::new(&place.path)).unwrap());
-            let report = verify(&place.path).unwrap();
+            let report = verify(&place.path, &Options::default()).unwrap();
             assert!(report.is_consistent(), "{case}: {:?}", report.problems);
         }
     }

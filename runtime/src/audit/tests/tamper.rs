@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::chain::Flaw;
-use crate::audit::verify::{Fault, Range};
+use crate::audit::verify::{Fault, Range, Witness};
 
 /// The lines of a segment, line feeds included.
 fn lines(segment: &Segment) -> Vec<Vec<u8>> {
@@ -18,7 +18,8 @@ fn rewrite(segment: &Segment, lines: &[Vec<u8>]) {
 
 /// The first problem: number, line and what it is.
 fn problem(path: &Path) -> (u64, u64, Fault) {
-    let problem = verify(path).unwrap().problems.into_iter().next().expect("a problem");
+    let problem =
+        verify(path, &Options::default()).unwrap().problems.into_iter().next().expect("a problem");
     (problem.seq, problem.line, problem.fault)
 }
 
@@ -53,7 +54,7 @@ fn whatever_is_removed_repeated_or_moved_is_named() {
         without.remove(at);
         rewrite(&segment, &without);
         let fault = if at + 1 == COUNT {
-            Fault::Cut(seq)
+            Fault::Cut(seq, Witness::Sidecar)
         } else {
             Fault::Missing(Range { first: seq, last: seq })
         };
@@ -79,7 +80,7 @@ fn records_of_other_trails_are_named() {
     let (one, two) = (place(), place());
     let (first, second) = (written(&one.path, 6), written(&two.path, 6));
     let (mine, theirs) = (lines(&first), lines(&second));
-    let other = verify(&two.path).unwrap().trail_id.unwrap();
+    let other = verify(&two.path, &Options::default()).unwrap().trail_id.unwrap();
     for at in 1..6 {
         let mut spliced = mine.clone();
         spliced[at].clone_from(&theirs[at]);
@@ -97,7 +98,8 @@ fn a_rewritten_record_with_a_right_hash_breaks_the_next_link() {
     let second = chain::open(all[1].trim_ascii_end()).unwrap();
     let mut forged =
         String::from_utf8(second.body.to_vec()).unwrap().replace("tool_1", "tool_9").into_bytes();
-    let mut end = chain::Chain { trail_id: second.trail_id.to_owned(), seq: 1, head: second.prev };
+    let mut end =
+        chain::Chain { seq: 1, head: second.prev, ..chain::Chain::new(second.trail_id.to_owned()) };
     end.seal(&mut forged, 0, None);
     all[1] = forged;
     rewrite(&segment, &all);
@@ -124,7 +126,7 @@ fn segments_that_are_exchanged_removed_or_cut_are_found() {
     assert_eq!(problem(&place.path), (1, 1, Fault::Missing(Range { first: 1, last: 3 })));
     std::fs::write(&one.path, &a).unwrap();
     std::fs::remove_file(&three.path).unwrap();
-    assert_eq!(problem(&place.path).2, Fault::Cut(9));
+    assert_eq!(problem(&place.path).2, Fault::Cut(9, Witness::Sidecar));
 }
 
 #[test]
@@ -177,7 +179,7 @@ proptest! {
         let (seq, _, fault) = problem(&place.path);
         prop_assert_eq!(seq, whole + 1);
         let known = matches!(fault, Fault::Flaw(Flaw::Unsealed | Flaw::Changed)
-            | Fault::Unterminated | Fault::Repeated(_) | Fault::Missing(_) | Fault::Cut(_));
+            | Fault::Unterminated | Fault::Repeated(_) | Fault::Missing(_) | Fault::Cut(..));
         prop_assert!(known, "{:?}", fault);
     }
 }

@@ -1,0 +1,128 @@
+//! What the writer does besides writing what is reported: the sidecar, refusals, checkpoints,
+//! retention. Whoever waited for a record was answered before any of it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{REFUSALS_MS, Writer};
+use crate::audit::chain::{CHECKPOINT, TOMBSTONE};
+use crate::audit::retention;
+
+/// How far the sidecar may lag behind the trail, in milliseconds.
+const HEAD_WRITE_MS: u64 = 50;
+/// How far the sidecar on disk may lag behind the trail, in milliseconds.
+const HEAD_SYNC_MS: u64 = 1_000;
+/// How often expired segments are looked for, in milliseconds.
+const RETENTION_MS: u64 = 3_600_000;
+
+impl Writer {
+    /// When something is due although nothing is reported.
+    pub(super) fn tick(&self) -> Instant {
+        let head = if self.head.stale {
+            self.head.written + Duration::from_millis(HEAD_WRITE_MS)
+        } else if self.head.unsynced {
+            self.head.synced + Duration::from_millis(HEAD_SYNC_MS)
+        } else {
+            self.refusals_due
+        };
+        head.min(self.refusals_due)
+    }
+
+    /// Does what is due. Whoever waited was answered before.
+    pub(super) fn keep_house(&mut self, now: Instant) {
+        if now >= self.refusals_due {
+            self.refusals_due = now + Duration::from_millis(REFUSALS_MS);
+            self.shared.refusals.flush(|body| self.shared.offer(body).is_ok());
+        }
+        self.checkpoint(false);
+        if now >= self.retention.due {
+            self.attempt("delete what has expired", Self::retain);
+        }
+        if self.head.stale && now >= self.head.written + Duration::from_millis(HEAD_WRITE_MS) {
+            self.attempt("write its head", Self::write_head);
+        }
+        if self.head.unsynced && now >= self.head.synced + Duration::from_millis(HEAD_SYNC_MS) {
+            self.head.synced = now;
+            self.attempt("sync its head", |writer| {
+                writer.sidecar.sync()?;
+                writer.head.unsynced = false;
+                Ok(())
+            });
+        }
+    }
+
+    pub(super) fn write_head(&mut self) -> io::Result<()> {
+        self.head.written = Instant::now();
+        let (segment, bytes) = match &self.at {
+            Some((segment, bytes)) => (Some(segment.as_str()), *bytes),
+            None => (None, 0),
+        };
+        self.sidecar.write(&self.durable, segment, bytes)?;
+        (self.head.stale, self.head.unsynced) = (false, true);
+        Ok(())
+    }
+
+    /// Writes a record of the trail's own, if there is something to say.
+    pub(super) fn speak(
+        &mut self,
+        kind: &str,
+        event: impl FnOnce(&Self) -> Option<Value>,
+    ) -> io::Result<()> {
+        const BODY_BYTES: usize = 4_096;
+        let first_seq = self.chain.seq + 1;
+        let speak = || {
+            self.make_room(BODY_BYTES)?;
+            // Making room may have written a gap, so what is said is said of the chain as it is.
+            let Some(event) = event(self) else { return Ok(()) };
+            self.buffer.clear();
+            self.note(kind, &event);
+            self.flush()
+        };
+        let result = speak();
+        self.head.stale = true;
+        if let Err(error) = &result {
+            self.fail(first_seq, error);
+        }
+        result
+    }
+
+    /// Writes a checkpoint if one is due.
+    pub(super) fn checkpoint(&mut self, closing: bool) {
+        let is_due = |voice: &super::Voice| voice.is_due(self.chain.seq, closing);
+        if self.retry_at.is_some() || !self.voice.as_ref().is_some_and(is_due) {
+            return;
+        }
+        let bundle = self.shared.bundle();
+        let said = self.speak(CHECKPOINT, |writer| {
+            let voice = writer.voice.as_ref()?;
+            Some(voice.checkpoint(&writer.chain, bundle.as_deref()))
+        });
+        if let (Ok(()), Some(voice)) = (said, &mut self.voice) {
+            voice.spoken(self.chain.seq, &self.buffer);
+        }
+    }
+
+    /// Deletes the segments that have expired. The tombstone is on disk before anything is gone.
+    pub(super) fn retain(&mut self) -> io::Result<()> {
+        self.retention.due = Instant::now() + Duration::from_millis(RETENTION_MS);
+        let Some(days) = self.retention.days else { return Ok(()) };
+        let expired = retention::expired(&self.layout, days, Timestamp::now())?;
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let event = retention::tombstone(&self.layout, &expired, days)?;
+        self.speak(TOMBSTONE, |_| Some(event))?;
+        retention::keep_tombstone(&self.layout, &self.buffer)?;
+        retention::delete(&self.layout, &expired)
+    }
+
+    /// Does what records can be written without; what fails is warned about and done later.
+    pub(super) fn attempt(&mut self, what: &str, action: impl FnOnce(&mut Self) -> io::Result<()>) {
+        if let Err(error) = action(self) {
+            tracing::warn!(%error, "the audit trail could not {what}");
+        }
+    }
+}
