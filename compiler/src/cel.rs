@@ -1,0 +1,145 @@
+//! The CEL front end: text to predicate code, with a place for every complaint.
+//!
+//! [`parser`] makes a tree and recovers from errors, [`check`] gives every node a type, [`lower`]
+//! writes the code. Each reports [`Finding`]s over the expression's own text; the caller knows where
+//! that text stands in a file.
+
+pub mod ast;
+pub mod check;
+pub mod code;
+mod environment;
+mod escape;
+mod lexer;
+mod lower;
+pub mod parser;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use mxcp_policy::ty::Ty;
+use mxcp_schemas::bundle::code::Program;
+use mxcp_schemas::diagnostic::{Code, Diagnostic, Edit, Fix, Severity};
+use mxcp_schemas::yaml::Node;
+
+pub use check::Typed;
+pub use code::CODES;
+pub use environment::Environment;
+
+/// Something to say about a range of the expression's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// what kind
+    pub code: &'static Code,
+    /// bytes of the expression
+    pub range: Range<usize>,
+    /// what is wrong
+    pub message: String,
+    /// what to do
+    pub help: Vec<String>,
+    /// an edit that repairs it
+    pub fix: Option<Repair>,
+}
+
+/// An edit of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repair {
+    /// what it does
+    pub title: String,
+    /// bytes that are replaced
+    pub range: Range<usize>,
+    /// their new text
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding with nothing but a message.
+    pub fn new(code: &'static Code, range: Range<usize>, message: impl Into<String>) -> Self {
+        Self { code, range, message: message.into(), help: Vec::new(), fix: None }
+    }
+
+    /// Adds a suggestion.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Adds an edit that replaces the range.
+    #[must_use]
+    pub fn replace(mut self, title: impl Into<String>, range: Range<usize>, text: &str) -> Self {
+        self.fix = Some(Repair { title: title.into(), range, text: text.to_owned() });
+        self
+    }
+
+    /// Whether nothing can be compiled with it.
+    pub fn is_error(&self) -> bool {
+        self.code.severity == Severity::Error
+    }
+
+    /// The finding as a diagnostic about the scalar that holds the expression.
+    pub fn at(self, file: &Arc<str>, text: &str, node: &Node) -> Diagnostic {
+        let mut diagnostic =
+            Diagnostic::new(self.code, file, node.locate(text, self.range), self.message);
+        diagnostic.help = self.help;
+        diagnostic.fix = self.fix.map(|repair| Fix {
+            title: repair.title,
+            safe: false,
+            edits: vec![Edit { span: node.locate(text, repair.range), replacement: repair.text }],
+        });
+        diagnostic
+    }
+}
+
+/// Compiles a condition, which has to be of type bool.
+pub fn condition(
+    text: &str,
+    environment: &Environment,
+) -> (Option<(Program, Typed)>, Vec<Finding>) {
+    let (typed, mut found) = analyse(text, environment);
+    let Some(typed) = typed else { return (None, found) };
+    if !found.iter().any(Finding::is_error) {
+        let ty = typed.ty(typed.tree.root).clone();
+        if !matches!(ty, Ty::Bool | Ty::Dyn | Ty::Error) {
+            found.push(check::not_bool(&typed, &ty));
+        }
+    }
+    check::guards(&typed, &mut found);
+    if found.iter().any(Finding::is_error) {
+        return (None, found);
+    }
+    match lower::lower(&typed) {
+        Ok(program) => (Some((program, typed)), found),
+        Err(finding) => {
+            found.push(finding);
+            (None, found)
+        }
+    }
+}
+
+/// Compiles an expression of any type.
+pub fn expression(
+    text: &str,
+    environment: &Environment,
+) -> (Option<(Program, Typed)>, Vec<Finding>) {
+    let (typed, mut found) = analyse(text, environment);
+    let Some(typed) = typed.filter(|_| !found.iter().any(Finding::is_error)) else {
+        return (None, found);
+    };
+    match lower::lower(&typed) {
+        Ok(program) => (Some((program, typed)), found),
+        Err(finding) => {
+            found.push(finding);
+            (None, found)
+        }
+    }
+}
+
+fn analyse(text: &str, environment: &Environment) -> (Option<Typed>, Vec<Finding>) {
+    let (tree, mut found) = parser::parse(text);
+    let Some(tree) = tree else { return (None, found) };
+    let (typed, more) = check::check(tree, environment);
+    found.extend(more);
+    (Some(typed), found)
+}

@@ -1,0 +1,175 @@
+//! Equality, order and membership, and texts that stand for times.
+
+use mxcp_policy::function::time;
+use mxcp_policy::ty::Ty;
+use mxcp_schemas::bundle::code::Const;
+use mxcp_schemas::format;
+
+use super::super::Finding;
+use super::super::ast::{Binary, ExprId, Kind, Literal};
+use super::super::code::{BAD_LITERAL, NEVER_EQUAL, WRONG_TYPES};
+use super::Checker;
+
+impl Checker<'_> {
+    pub(super) fn equality(&mut self, id: ExprId, left: ExprId, right: ExprId) -> Ty {
+        let (a, b) = (self.visit(left), self.visit(right));
+        let (a, b) = self.coerce(left, a, right, b);
+        if !comparable(&a, &b) {
+            let message = format!("{a} and {b} are never equal");
+            let mut finding = Finding::new(&NEVER_EQUAL, self.range(id), message);
+            finding = match (&a, &b) {
+                (Ty::List(_), other) | (other, Ty::List(_)) if !matches!(other, Ty::List(_)) => {
+                    let (list, item) =
+                        if matches!(a, Ty::List(_)) { (left, right) } else { (right, left) };
+                    let tree = &self.typed.tree;
+                    finding.help(format!("write `{} in {}`", tree.source(item), tree.source(list)))
+                }
+                (Ty::String, other) | (other, Ty::String) if is_number(other) => {
+                    finding.help("write the number without quotes, or convert with `int(…)`")
+                }
+                (Ty::String, Ty::Bool) | (Ty::Bool, Ty::String) => {
+                    finding.help("write `true` or `false` without quotes")
+                }
+                _ => finding,
+            };
+            self.report(finding);
+        }
+        Ty::Bool
+    }
+
+    pub(super) fn membership(&mut self, left: ExprId, right: ExprId) -> Ty {
+        let item = self.visit(left);
+        let of = self.visit(right);
+        let of = self.need(right, of);
+        match &of {
+            Ty::Dyn | Ty::Error | Ty::Record(_) => {}
+            Ty::List(element) => self.member(left, &item, right, element),
+            Ty::Map(key, _) => self.member(left, &item, right, key),
+            other => {
+                let message = format!("`in` looks into lists and maps, and this is {other}");
+                let mut finding = Finding::new(&WRONG_TYPES, self.range(right), message);
+                if *other == Ty::String {
+                    let tree = &self.typed.tree;
+                    let help =
+                        format!("write `{}.contains({})`", tree.source(right), tree.source(left));
+                    finding = finding.help(help);
+                }
+                self.report(finding);
+            }
+        }
+        Ty::Bool
+    }
+
+    fn member(&mut self, left: ExprId, item: &Ty, right: ExprId, element: &Ty) {
+        let range = self.range(left).start..self.range(right).end;
+        // Texts in a literal list that are compared with a time.
+        if let (Ty::Timestamp | Ty::Duration, Kind::List(items)) =
+            (item.clone().required(), self.typed.tree.get(right).kind.clone())
+        {
+            for (id, _) in items {
+                let ty = self.typed.ty(id).clone();
+                self.coerce(left, item.clone(), id, ty);
+            }
+            return;
+        }
+        if !comparable(item, element) {
+            let message = format!("a {item} is never among values of type {element}");
+            self.report(Finding::new(&NEVER_EQUAL, range, message));
+        }
+    }
+
+    pub(super) fn operator(&mut self, id: ExprId, op: Binary, left: ExprId, right: ExprId) -> Ty {
+        let (a, b) = (self.visit(left), self.visit(right));
+        let (a, b) = (self.need(left, a), self.need(right, b));
+        let (a, b) = self.coerce(left, a, right, b);
+        let Some(name) = op.function() else { return Ty::Error };
+        self.apply(name, &[(left, a), (right, b)], id, false)
+    }
+
+    /// A text literal compared with a time is read as one.
+    fn coerce(&mut self, left: ExprId, a: Ty, right: ExprId, b: Ty) -> (Ty, Ty) {
+        let (plain_a, plain_b) = (a.clone().required(), b.clone().required());
+        match (&plain_a, &plain_b) {
+            (Ty::Timestamp | Ty::Duration, Ty::String) => {
+                if self.as_time(right, &plain_a) {
+                    (a, plain_a)
+                } else {
+                    (a, Ty::Error)
+                }
+            }
+            (Ty::String, Ty::Timestamp | Ty::Duration) => {
+                if self.as_time(left, &plain_b) {
+                    (plain_b, b)
+                } else {
+                    (Ty::Error, b)
+                }
+            }
+            _ => (a, b),
+        }
+    }
+
+    fn as_time(&mut self, id: ExprId, wanted: &Ty) -> bool {
+        let Kind::Literal(Literal::String(text)) = self.typed.tree.get(id).kind.clone() else {
+            let message = format!("this text is compared with a {wanted}");
+            let finding = Finding::new(&WRONG_TYPES, self.range(id), message);
+            self.report(match wanted {
+                Ty::Duration => finding.help("convert it with `duration(…)`"),
+                _ => finding.help("convert it with `timestamp(…)`"),
+            });
+            return false;
+        };
+        let constant = match wanted {
+            Ty::Duration => duration(&text),
+            _ => instant(&text),
+        };
+        match constant {
+            Some(constant) => {
+                self.typed.coerced.insert(id, constant);
+                true
+            }
+            None => {
+                let message = format!("`{text}` is compared with a {wanted} and is none");
+                let finding = Finding::new(&BAD_LITERAL, self.range(id), message);
+                self.report(match wanted {
+                    Ty::Duration => {
+                        finding.help("write for instance `duration('720h')` or `'PT720H'`")
+                    }
+                    _ => finding
+                        .help("write for instance `'2024-01-31'` or `'2024-01-31T08:00:00Z'`"),
+                });
+                false
+            }
+        }
+    }
+}
+
+fn instant(text: &str) -> Option<Const> {
+    let day = || format::date(text).map(|days| (i64::from(days) * 86_400, 0));
+    let (seconds, nanos) = format::date_time(text).or_else(day)?;
+    Some(Const::Timestamp(seconds, nanos))
+}
+
+fn duration(text: &str) -> Option<Const> {
+    let spelled = time::parse_span(text).map(|span| (span.seconds, span.nanos));
+    let (seconds, nanos) = spelled.or_else(|| format::duration(text))?;
+    Some(Const::Duration(seconds, nanos))
+}
+
+const fn is_number(ty: &Ty) -> bool {
+    matches!(ty, Ty::Int | Ty::Uint | Ty::Double)
+}
+
+/// Whether values of two types can be equal.
+fn comparable(a: &Ty, b: &Ty) -> bool {
+    match (a, b) {
+        (Ty::Dyn | Ty::Error | Ty::Var(_), _) | (_, Ty::Dyn | Ty::Error | Ty::Var(_)) => true,
+        // Null passes every declared type, so asking for it is always a question.
+        (Ty::Null, _) | (_, Ty::Null) => true,
+        (Ty::Nullable(a), b) | (b, Ty::Nullable(a)) => comparable(a, b),
+        (Ty::List(a), Ty::List(b)) | (Ty::Optional(a), Ty::Optional(b)) => comparable(a, b),
+        (Ty::Type(_), Ty::Type(_)) => true,
+        (Ty::Map(..) | Ty::Record(_), Ty::Map(..) | Ty::Record(_)) => true,
+        (a, b) if is_number(a) && is_number(b) => true,
+        (a, b) => a == b,
+    }
+}

@@ -1,0 +1,159 @@
+//! The codes of expressions.
+
+use mxcp_schemas::diagnostic::{Code, Severity};
+
+/// All codes of this area, sorted.
+pub static CODES: &[&Code] = &[
+    &SYNTAX,
+    &LIMIT,
+    &UNKNOWN_NAME,
+    &UNKNOWN_FIELD,
+    &UNKNOWN_FUNCTION,
+    &WRONG_TYPES,
+    &NOT_BOOL,
+    &NEVER_EQUAL,
+    &NO_MESSAGES,
+    &BAD_LITERAL,
+    &NULLABLE,
+    &OPENING_GUARD,
+    &UNDECLARED_FIELD,
+    &PATTERN,
+];
+
+macro_rules! code {
+    ($name:ident, $id:literal, $slug:literal, $severity:ident, $title:literal, $page:literal) => {
+        pub(crate) static $name: Code = Code {
+            id: $id,
+            slug: $slug,
+            severity: Severity::$severity,
+            title: $title,
+            page: $page,
+        };
+    };
+}
+
+code!(
+    SYNTAX,
+    "MX0301",
+    "cel-syntax",
+    Error,
+    "the condition is not valid CEL",
+    "Conditions are written in the Common Expression Language: `&&`, `||`, `!`, `==`, `in`, \
+     `x.startsWith('a')`, `has(x.y)`, `list.exists(v, v == 1)`. A condition that does not parse would \
+     never apply elsewhere; here nothing is built.\n"
+);
+code!(
+    LIMIT,
+    "MX0302",
+    "cel-limit",
+    Error,
+    "the condition exceeds a limit",
+    "Conditions have at most 16 KiB, 4,096 parts, 200 levels of nesting and three comprehensions inside \
+     one another. Split the policy in two.\n"
+);
+code!(
+    UNKNOWN_NAME,
+    "MX0303",
+    "unknown-variable",
+    Error,
+    "the condition names a variable that does not exist",
+    "Input conditions see `user`, `request` and the parameters under their own names; output conditions \
+     see `response` as well. `now()` is the time of the call.\n"
+);
+code!(
+    UNKNOWN_FIELD,
+    "MX0304",
+    "unknown-field",
+    Error,
+    "the condition names a field that does not exist",
+    "`user.departmnt != 'hr'` would fail on every call. Fields of `user` are the built-in ones and those \
+     declared in the site file under `policy.user_attributes`; anything else that the identity provider \
+     says is under `user.claims`.\n"
+);
+code!(
+    UNKNOWN_FUNCTION,
+    "MX0305",
+    "unknown-function",
+    Error,
+    "the condition calls a function that does not exist",
+    "`mxcp eval --functions` lists all functions.\n"
+);
+code!(
+    WRONG_TYPES,
+    "MX0306",
+    "wrong-types",
+    Error,
+    "an operator or function does not take values of these types",
+    "There are no implicit conversions: `'1' + 1` is an error. Convert with `int(…)`, `string(…)`, \
+     `double(…)`.\n"
+);
+code!(
+    NOT_BOOL,
+    "MX0307",
+    "not-a-condition",
+    Error,
+    "the condition is not true or false",
+    "A condition is of type bool: compare with something.\n"
+);
+code!(
+    NEVER_EQUAL,
+    "MX0308",
+    "never-equal",
+    Error,
+    "the two sides can never be equal",
+    "Values of different types are never equal, so the comparison says nothing about the data. Numbers \
+     compare with numbers of any type; a list with `in`.\n"
+);
+code!(
+    NO_MESSAGES,
+    "MX0309",
+    "no-messages",
+    Error,
+    "protocol buffer messages are not part of policies",
+    "Conditions work on JSON-like values. Write a map: `{'key': value}`.\n"
+);
+code!(
+    BAD_LITERAL,
+    "MX0310",
+    "bad-literal",
+    Error,
+    "a literal cannot be read",
+    "A number that does not fit in 64 bits, an escape that does not exist, or a date that is none.\n"
+);
+code!(
+    NULLABLE,
+    "MX0311",
+    "unguarded-null",
+    Warning,
+    "a value that may be absent is used as if it were there",
+    "When it is absent the condition errs, and the policy closes: the call is refused. Say what absence \
+     means. Every action restricts when its condition is true, so absence makes it true:\n\n```cel\n\
+     user.email == null || !user.email.endsWith('@corp.example')\n```\n"
+);
+code!(
+    OPENING_GUARD,
+    "MX0312",
+    "absence-slips-through",
+    Warning,
+    "whoever lacks the attribute slips through",
+    "`user.email != null && !user.email.endsWith('@corp.example')` is false for an account without an \
+     e-mail, so the restriction does not apply to it. Turn the guard around:\n\n```cel\n\
+     user.email == null || !user.email.endsWith('@corp.example')\n```\n"
+);
+code!(
+    UNDECLARED_FIELD,
+    "MX0313",
+    "undeclared-field",
+    Warning,
+    "a field that the declaration does not have",
+    "Others are allowed there, so it may exist; if the name is misspelt, the condition errs on every call \
+     and the policy closes.\n"
+);
+code!(
+    PATTERN,
+    "MX0314",
+    "bad-pattern",
+    Error,
+    "the pattern is no regular expression",
+    "Patterns are of linear time: no look-around, no back-references.\n"
+);

@@ -1,0 +1,222 @@
+//! Comprehensions as loops.
+//!
+//! ```text
+//!        %r = the list or map
+//!        %i = iterate %r else failed
+//! head:  %v = next %i else finished
+//!        …body…
+//!        repeat head
+//! failed:  %dst = %i            the error of something that cannot be walked
+//!          jump done
+//! finished: …
+//! done:
+//! ```
+
+use mxcp_schemas::bundle::code::{Const, Op, Reg, Target};
+
+use super::super::ast::{Comprehension, ExprId};
+use super::Lowering;
+
+/// A loop whose body is being written.
+struct Loop {
+    head: Target,
+    iterate: usize,
+    next: usize,
+    iter: Reg,
+}
+
+impl Lowering<'_> {
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one node")]
+    pub(super) fn comprehension(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        kind: Comprehension,
+        over: ExprId,
+        variables: &[String],
+        filter: Option<ExprId>,
+        body: ExprId,
+    ) {
+        match kind {
+            Comprehension::All => self.quantifier(id, dst, over, variables, body, true),
+            Comprehension::Exists => self.quantifier(id, dst, over, variables, body, false),
+            Comprehension::ExistsOne => self.exists_one(id, dst, over, variables, body),
+            Comprehension::Filter => {
+                self.collect(id, dst, kind, over, variables, Some(body), None);
+            }
+            _ => self.collect(id, dst, kind, over, variables, filter, Some(body)),
+        }
+    }
+
+    /// `all` ends at the first false, `exists` at the first true; errors wait for the end.
+    fn quantifier(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        over: ExprId,
+        variables: &[String],
+        body: ExprId,
+        all: bool,
+    ) {
+        let begun = self.begin(id, over, variables, |this| {
+            let value = this.constant(Const::Bool(all));
+            this.op(id, Op::Const { dst, value });
+        });
+        let test = self.register();
+        self.emit(body, test);
+        let op =
+            if all { Op::And { dst, a: dst, b: test } } else { Op::Or { dst, a: dst, b: test } };
+        self.op(body, op);
+        let early = if all {
+            self.jump(body, |to| Op::JumpIfFalse { cond: dst, to })
+        } else {
+            self.jump(body, |to| Op::JumpIfTrue { cond: dst, to })
+        };
+        self.end(id, dst, &begun, variables.len(), |_| {});
+        self.land(early);
+    }
+
+    fn exists_one(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        over: ExprId,
+        variables: &[String],
+        body: ExprId,
+    ) {
+        // The counter and the one stand beside one another, as arguments do.
+        let (count, one) = (self.register(), self.register());
+        let begun = self.begin(id, over, variables, |this| {
+            let zero = this.constant(Const::Int(0));
+            this.op(id, Op::Const { dst: count, value: zero });
+            let unit = this.constant(Const::Int(1));
+            this.op(id, Op::Const { dst: one, value: unit });
+        });
+        let test = self.register();
+        self.emit(body, test);
+        let failed = self.jump(body, |to| Op::JumpIfError { dst, src: test, to });
+        let other = self.jump(body, |to| Op::JumpIfFalse { cond: test, to });
+        let function = self.function("_+_");
+        self.op(body, Op::Call { dst: count, function, first: count, count: 2 });
+        self.land(other);
+        self.end(id, dst, &begun, variables.len(), |this| {
+            this.op(id, Op::Equal { dst, a: count, b: one });
+        });
+        self.land(failed);
+    }
+
+    /// `filter`, `map` and the transforms build a list or map. Without a body the element itself is
+    /// taken.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one node")]
+    fn collect(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        kind: Comprehension,
+        over: ExprId,
+        variables: &[String],
+        filter: Option<ExprId>,
+        body: Option<ExprId>,
+    ) {
+        let made = self.register();
+        let is_map = matches!(kind, Comprehension::TransformMap | Comprehension::TransformMapEntry);
+        let begun = self.begin(id, over, variables, |this| {
+            let op = if is_map { Op::NewMap { dst: made } } else { Op::NewList { dst: made } };
+            this.op(id, op);
+        });
+        let (mut failed, mut other) = (None, None);
+        let test = self.register();
+        if let Some(filter) = filter {
+            self.emit(filter, test);
+            failed = Some(self.jump(filter, |to| Op::JumpIfError { dst: test, src: test, to }));
+            other = Some(self.jump(filter, |to| Op::JumpIfFalse { cond: test, to }));
+        }
+        let value = match body {
+            Some(body) => {
+                let value = self.register();
+                self.emit(body, value);
+                value
+            }
+            None => self.variable(variables.len(), 0),
+        };
+        let key = self.variable(variables.len(), 0);
+        self.op(id, take(kind, made, key, value));
+        if let Some(failed) = failed {
+            // An error of the filter is the error of the whole.
+            let skip = self.jump(id, |to| Op::Jump { to });
+            self.land(failed);
+            let op = if is_map {
+                Op::Insert { map: made, key: test, value: test }
+            } else {
+                Op::Append { list: made, value: test }
+            };
+            self.op(id, op);
+            self.land(skip);
+        }
+        if let Some(other) = other {
+            self.land(other);
+        }
+        self.end(id, dst, &begun, variables.len(), |this| {
+            this.op(id, Op::Finish { dst: made });
+            this.op(id, Op::Move { dst, src: made });
+        });
+    }
+
+    /// The register of one of the loop's variables, of which `count` were declared last.
+    fn variable(&mut self, count: usize, index: usize) -> Reg {
+        let first = self.locals.len().saturating_sub(count);
+        let found = self.locals.get(first + index).map(|(_, register)| *register);
+        found.unwrap_or_else(|| {
+            self.full = true;
+            Reg(0)
+        })
+    }
+
+    fn begin(
+        &mut self,
+        id: ExprId,
+        over: ExprId,
+        variables: &[String],
+        prepare: impl FnOnce(&mut Self),
+    ) -> Loop {
+        let range = self.register();
+        self.emit(over, range);
+        prepare(self);
+        let (iter, first, second) = (self.register(), self.register(), self.register());
+        let iterate = self.jump(over, |end| Op::Iterate { iter, src: range, end });
+        let head = self.here();
+        let pair = variables.len() == 2;
+        let (key, value) = if pair { (first, second) } else { (second, first) };
+        let next = self.jump(id, |end| Op::Next { iter, key, value, pair, end });
+        for (name, register) in variables.iter().zip([first, second]) {
+            self.locals.push((name.clone(), register));
+        }
+        Loop { head, iterate, next, iter }
+    }
+
+    fn end(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        begun: &Loop,
+        variables: usize,
+        finish: impl FnOnce(&mut Self),
+    ) {
+        self.locals.truncate(self.locals.len().saturating_sub(variables));
+        self.op(id, Op::Repeat { head: begun.head });
+        self.land(begun.iterate);
+        self.op(id, Op::Move { dst, src: begun.iter });
+        let done = self.jump(id, |to| Op::Jump { to });
+        self.land(begun.next);
+        finish(self);
+        self.land(done);
+    }
+}
+
+const fn take(kind: Comprehension, made: Reg, key: Reg, value: Reg) -> Op {
+    match kind {
+        Comprehension::TransformMap => Op::Insert { map: made, key, value },
+        Comprehension::TransformMapEntry => Op::InsertAll { map: made, entries: value },
+        _ => Op::Append { list: made, value },
+    }
+}

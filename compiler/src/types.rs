@@ -1,0 +1,98 @@
+//! Declared types as the bundle stores them and as conditions see them.
+
+use std::sync::Arc;
+
+use mxcp_policy::ty::{Field, Record, Ty};
+use mxcp_schemas::bundle::definition::{
+    Additional, Bounds, Format, Property, Type as Stored, TypeId, TypeKind, Types,
+};
+use mxcp_schemas::document::Spanned;
+use mxcp_schemas::document::ty::{Type, TypeName};
+use serde_json::Number;
+
+/// Adds a declared type to the bundle's, children first.
+pub fn store(types: &mut Types, ty: &Type) -> TypeId {
+    let count = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| n.value);
+    let kind = match ty.name.value {
+        TypeName::String => TypeKind::String {
+            format: ty.format.as_ref().map(|f| f.value),
+            min_length: count(&ty.min_length),
+            max_length: count(&ty.max_length),
+            pattern: ty.pattern.as_ref().map(|p| p.value.clone()),
+        },
+        TypeName::Number | TypeName::Integer => {
+            let bound = |n: &Option<Spanned<Number>>| n.as_ref().map(|n| n.value.to_string());
+            TypeKind::Number {
+                integer: ty.name.value == TypeName::Integer,
+                bounds: Bounds {
+                    minimum: bound(&ty.minimum),
+                    maximum: bound(&ty.maximum),
+                    exclusive_minimum: bound(&ty.exclusive_minimum),
+                    exclusive_maximum: bound(&ty.exclusive_maximum),
+                    multiple_of: bound(&ty.multiple_of),
+                },
+            }
+        }
+        TypeName::Boolean => TypeKind::Boolean,
+        TypeName::Array => TypeKind::Array {
+            items: ty.items.as_ref().map(|items| store(types, items)),
+            min_items: count(&ty.min_items),
+            max_items: count(&ty.max_items),
+            unique_items: ty.unique_items,
+        },
+        TypeName::Object => TypeKind::Object {
+            properties: ty
+                .properties
+                .iter()
+                .map(|p| Property {
+                    name: p.name.value.clone(),
+                    ty: store(types, &p.ty),
+                    required: is_required(ty, &p.name.value),
+                })
+                .collect(),
+            additional: ty.additional,
+        },
+    };
+    let choices = ty.choices.iter().map(|c| c.value.to_string()).collect();
+    let id = TypeId(u32::try_from(types.nodes.len()).unwrap_or(u32::MAX));
+    types.nodes.push(Stored { kind, sensitive: ty.sensitive, choices });
+    id
+}
+
+/// The type of a declared value in a condition. `name` is what diagnostics call it.
+pub fn in_conditions(ty: &Type, name: &str) -> Ty {
+    match ty.name.value {
+        TypeName::String => match ty.format.as_ref().map(|f| f.value) {
+            Some(Format::Date | Format::DateTime | Format::Timestamp) => Ty::Timestamp,
+            Some(Format::Duration) => Ty::Duration,
+            _ => Ty::String,
+        },
+        TypeName::Number => Ty::Double,
+        TypeName::Integer => Ty::Int,
+        TypeName::Boolean => Ty::Bool,
+        TypeName::Array => {
+            let item =
+                ty.items.as_ref().map_or(Ty::Dyn, |i| in_conditions(i, &format!("{name}[]")));
+            Ty::list(item)
+        }
+        TypeName::Object if ty.properties.is_empty() => Ty::map(Ty::String, Ty::Dyn),
+        TypeName::Object => Ty::Record(Arc::new(Record {
+            name: name.to_owned(),
+            fields: ty
+                .properties
+                .iter()
+                .map(|p| Field {
+                    name: p.name.value.clone(),
+                    ty: in_conditions(&p.ty, &format!("{name}.{}", p.name.value)),
+                    required: is_required(ty, &p.name.value),
+                })
+                .collect(),
+            open: ty.additional != Additional::Forbidden,
+        })),
+    }
+}
+
+/// Whether every object of the type has the field.
+pub fn is_required(ty: &Type, field: &str) -> bool {
+    ty.required.iter().any(|name| name.value == field)
+}
