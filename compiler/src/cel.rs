@@ -112,7 +112,7 @@ pub fn condition(
     match lower::lower(&typed) {
         Ok(program) => (Some((program, typed)), found),
         Err(finding) => {
-            found.push(finding);
+            found.push(*finding);
             (None, found)
         }
     }
@@ -130,7 +130,7 @@ pub fn expression(
     match lower::lower(&typed) {
         Ok(program) => (Some((program, typed)), found),
         Err(finding) => {
-            found.push(finding);
+            found.push(*finding);
             (None, found)
         }
     }

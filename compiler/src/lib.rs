@@ -5,7 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
 pub mod cel;
+mod endpoint;
+pub mod lint;
+pub mod policy;
+pub mod project;
 pub mod prompt;
 pub mod publish;
 pub mod source;
@@ -13,3 +18,29 @@ pub mod sql;
 pub mod types;
 pub mod uri;
 pub mod waiver;
+
+use mxcp_schemas::diagnostic::Code;
+
+pub use project::{Compiled, Listed, Options, compile};
+
+/// Every code that a project can be told about, sorted.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    let mut codes: Vec<&'static Code> = [
+        mxcp_schemas::yaml::CODES,
+        mxcp_schemas::document::code::CODES,
+        &[&mxcp_schemas::document::endpoint::NO_VERSION],
+        project::CODES,
+        cel::CODES,
+        policy::CODES,
+        waiver::CODES,
+        body::CODES,
+        lint::project::CODES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .chain(lint::LINTS.iter().map(|lint| lint.code))
+    .collect();
+    codes.sort_by_key(|code| code.id);
+    codes.into_iter()
+}

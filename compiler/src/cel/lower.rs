@@ -13,7 +13,7 @@ use super::code::LIMIT;
 ///
 /// # Errors
 /// When it needs more registers, constants or instructions than predicate code may have.
-pub(super) fn lower(typed: &Typed) -> Result<Program, Finding> {
+pub(super) fn lower(typed: &Typed) -> Result<Program, Box<Finding>> {
     let mut lowering = Lowering {
         typed,
         code: Vec::new(),
@@ -31,7 +31,8 @@ pub(super) fn lower(typed: &Typed) -> Result<Program, Finding> {
     lowering.op(root, Op::Return { src: result });
     if lowering.full {
         let range = typed.tree.get(root).range.clone();
-        return Err(Finding::new(&LIMIT, range, "the condition is too large to be compiled"));
+        let message = "the condition is too large to be compiled";
+        return Err(Box::new(Finding::new(&LIMIT, range, message)));
     }
     let cost = cost(typed, root);
     Ok(Program {

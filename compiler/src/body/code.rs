@@ -1,0 +1,117 @@
+//! The codes of bodies.
+
+use mxcp_schemas::diagnostic::{Code, Severity};
+
+/// All codes of this area, sorted.
+pub static CODES: &[&Code] = &[
+    &UNKNOWN_PARAMETER,
+    &UNUSED_PARAMETER,
+    &SEVERAL,
+    &EMPTY,
+    &POSITIONAL,
+    &SQL_SYNTAX,
+    &OPENS,
+    &NO_FILE,
+    &OUTSIDE,
+    &NOT_TEXT,
+    &PYTHON,
+    &TEMPLATE,
+    &UNKNOWN_VARIABLE,
+];
+
+pub(super) static UNKNOWN_PARAMETER: Code = Code {
+    id: "MX0501",
+    slug: "sql-unknown-parameter",
+    severity: Severity::Error,
+    title: "the SQL uses a parameter that is not declared",
+    page: "Every `$name` of the SQL is a declared parameter: values are bound, never pasted.\n",
+};
+pub(super) static UNUSED_PARAMETER: Code = Code {
+    id: "MX0502",
+    slug: "sql-unused-parameter",
+    severity: Severity::Warning,
+    title: "a declared parameter is not used by the SQL",
+    page: "Callers would set it for nothing, unless a condition needs it.\n",
+};
+pub(super) static SEVERAL: Code = Code {
+    id: "MX0503",
+    slug: "several-statements",
+    severity: Severity::Error,
+    title: "an endpoint has several SQL statements",
+    page: "One endpoint runs one statement, so that what it does can be proved and its result is one \
+           result.\n",
+};
+pub(super) static EMPTY: Code = Code {
+    id: "MX0504",
+    slug: "no-statement",
+    severity: Severity::Error,
+    title: "the SQL has no statement",
+    page: "The text is empty or holds only comments.\n",
+};
+pub(super) static POSITIONAL: Code = Code {
+    id: "MX0505",
+    slug: "positional-parameter",
+    severity: Severity::Error,
+    title: "the SQL uses a positional parameter",
+    page: "Parameters are bound by name: write `$name` instead of `?` or `$1`.\n",
+};
+pub(super) static SQL_SYNTAX: Code = Code {
+    id: "MX0506",
+    slug: "sql-syntax",
+    severity: Severity::Error,
+    title: "DuckDB cannot parse the SQL",
+    page: "The message is DuckDB's own.\n",
+};
+pub(super) static OPENS: Code = Code {
+    id: "MX0507",
+    slug: "external-access",
+    severity: Severity::Error,
+    title: "the SQL opens a file or an address outside the project's data",
+    page: "SQL reaches nothing outside the database and the project's `data/` unless the site file \
+           allows it. `profiles.NAME.duckdb.allowed_directories` allows folders, \
+           `profiles.NAME.duckdb.external_access: true` everything.\n",
+};
+pub(super) static NO_FILE: Code = Code {
+    id: "MX0508",
+    slug: "source-file",
+    severity: Severity::Error,
+    title: "the source file cannot be read",
+    page: "`source.file` is relative to the definition that names it.\n",
+};
+pub(super) static OUTSIDE: Code = Code {
+    id: "MX0509",
+    slug: "source-outside-project",
+    severity: Severity::Error,
+    title: "the source file is outside the project",
+    page: "A definition names files of its own project: no absolute paths, no `..` beyond the root, no \
+           links that lead out.\n",
+};
+pub(super) static NOT_TEXT: Code = Code {
+    id: "MX0510",
+    slug: "source-not-text",
+    severity: Severity::Error,
+    title: "the source file is not UTF-8 text",
+    page: "Save it as UTF-8.\n",
+};
+pub(super) static PYTHON: Code = Code {
+    id: "MX0512",
+    slug: "python-not-run",
+    severity: Severity::Warning,
+    title: "Python endpoints are not run by this release",
+    page: "The definition, its policies and its tests are checked and the endpoint is in the bundle; \
+           the runtime answers its calls with an error that says so.\n",
+};
+pub(super) static TEMPLATE: Code = Code {
+    id: "MX0514",
+    slug: "template-syntax",
+    severity: Severity::Error,
+    title: "a prompt's template cannot be parsed",
+    page: "Templates are Jinja2: `{{ name }}`, `{% if … %}…{% endif %}`.\n",
+};
+pub(super) static UNKNOWN_VARIABLE: Code = Code {
+    id: "MX0515",
+    slug: "template-unknown-variable",
+    severity: Severity::Warning,
+    title: "a prompt's template uses a variable that is no parameter",
+    page: "It renders empty. Declare it, or say what happens without it: `{{ x | default('') }}`.\n",
+};

@@ -1,0 +1,238 @@
+//! One endpoint file: its document, its policies, its body, its schemas.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mxcp_policy::ty::Ty;
+use mxcp_schemas::bundle::definition::{
+    Endpoint as Stored, Kind, Parameter as StoredParameter, Policy as StoredPolicy, Predicates,
+    TypeId, Types,
+};
+use mxcp_schemas::bundle::plan::Plan;
+use mxcp_schemas::diagnostic::{Diagnostic, Span};
+use mxcp_schemas::document::endpoint::{Endpoint, File, Policy, Test};
+use mxcp_schemas::document::ty::Type;
+
+use crate::body::{self, Loaded, Rules};
+use crate::cel::Environment;
+use crate::lint::{self, Subject};
+use crate::policy::{self, Checked, Context, Stage};
+use crate::project::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
+use crate::source::Files;
+use crate::{publish, types, waiver};
+
+/// An endpoint on its way into the bundle.
+#[derive(Debug, Clone)]
+pub(crate) struct Compiled {
+    /// its file
+    pub(crate) file: Arc<str>,
+    /// the text of its file
+    pub(crate) text: Arc<str>,
+    /// what was read
+    pub(crate) document: Endpoint,
+    /// what it executes, if that is good
+    pub(crate) body: Option<Loaded>,
+    /// input policies, those that are good
+    pub(crate) input: Vec<Checked>,
+    /// output policies, those that are good
+    pub(crate) output: Vec<Checked>,
+    /// stored types of the parameters and of the result
+    pub(crate) parameters: Vec<TypeId>,
+    /// stored type of the result
+    pub(crate) result: Option<TypeId>,
+}
+
+/// What all endpoints of a project share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub(crate) files: &'a dyn Files,
+    pub(crate) rules: Rules<'a>,
+    /// declared attributes of `user`
+    pub(crate) attributes: &'a [(String, Ty)],
+}
+
+/// Compiles one endpoint as far as it is good.
+pub(crate) fn compile(
+    shared: &Shared<'_>,
+    file: &Arc<str>,
+    text: &Arc<str>,
+    read: File,
+    bundle_types: &mut Types,
+    texts: &mut BTreeMap<Arc<str>, Arc<str>>,
+    found: &mut Vec<Diagnostic>,
+) -> Compiled {
+    let document = read.endpoint;
+    let mut own = Vec::new();
+    check_names(file, &document, &mut own);
+    let parameters: Vec<TypeId> =
+        document.parameters.iter().map(|p| types::store(bundle_types, &p.ty)).collect();
+    let result = document.result.as_ref().map(|ty| types::store(bundle_types, ty));
+    let input_environment = environment(shared.attributes, &document, Stage::Input);
+    let output_environment = environment(shared.attributes, &document, Stage::Output);
+    let mut stage = |stage: Stage, environment: &Environment, policies: &[Policy]| {
+        let context = Context {
+            file,
+            text,
+            types: bundle_types,
+            result,
+            declared: document.result.as_ref(),
+            environment,
+        };
+        let compiled = policies.iter().enumerate();
+        compiled
+            .filter_map(|(i, p)| policy::compile(&context, stage, i, p, &mut own))
+            .collect::<Vec<_>>()
+    };
+    let input = stage(Stage::Input, &input_environment, &document.policies.input);
+    let output = stage(Stage::Output, &output_environment, &document.policies.output);
+    let body = body::load(shared.files, &shared.rules, (file, text), &document, texts, &mut own);
+    let compiled = Compiled {
+        file: Arc::clone(file),
+        text: Arc::clone(text),
+        document,
+        body,
+        input,
+        output,
+        parameters,
+        result,
+    };
+    for lint in lint::LINTS {
+        own.extend((lint.check)(&Subject { endpoint: &compiled }));
+    }
+    let places = policy_spans(&compiled.document);
+    found.extend(waiver::apply(file, text, &read.comments, &places, own));
+    compiled
+}
+
+fn policy_spans(document: &Endpoint) -> Vec<Span> {
+    let policies = &document.policies;
+    policies.input.iter().chain(&policies.output).map(|p| p.span).collect()
+}
+
+fn check_names(file: &Arc<str>, document: &Endpoint, found: &mut Vec<Diagnostic>) {
+    for parameter in &document.parameters {
+        let name = &parameter.name;
+        match name.value.as_str() {
+            "user" => found.push(
+                Diagnostic::new(
+                    &PARAMETER_NAMED_USER,
+                    file,
+                    name.span,
+                    "a parameter cannot be named `user`",
+                )
+                .help("conditions would read what the client sent instead of who it is; rename it"),
+            ),
+            "response" | "request" => {
+                let message =
+                    format!("the parameter hides the variable `{}` in conditions", name.value);
+                found.push(Diagnostic::new(&PARAMETER_SHADOWS, file, name.span, message));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the conditions of one stage see.
+fn environment(attributes: &[(String, Ty)], document: &Endpoint, stage: Stage) -> Environment {
+    let parameter = |ty: &Type, name: &str| {
+        let seen = types::in_conditions(ty, name);
+        let nullable = ty.default.as_ref().is_some_and(|d| d.value.is_null());
+        if nullable { seen.nullable() } else { seen }
+    };
+    let response =
+        document.result.as_ref().map_or(Ty::Dyn, |ty| types::in_conditions(ty, "response"));
+    Environment {
+        user: Some(Environment::user_record(attributes)),
+        params: document
+            .parameters
+            .iter()
+            .map(|p| (p.name.value.clone(), parameter(&p.ty, &p.name.value)))
+            .collect(),
+        response: (stage == Stage::Output).then_some(response),
+        request: true,
+    }
+}
+
+impl Compiled {
+    /// What clients call it by.
+    pub(crate) fn identity(&self) -> &str {
+        &self.document.identity.value
+    }
+
+    /// Tests of the definition.
+    pub(crate) fn tests(&self) -> &[Test] {
+        &self.document.tests
+    }
+
+    /// What its output policies may do to a result.
+    pub(crate) fn plans(&self) -> Vec<&Plan> {
+        self.output.iter().filter_map(|p| p.plan.as_ref()).collect()
+    }
+
+    /// The endpoint as the bundle stores it. Programs and plans that are stored already are shared.
+    pub(crate) fn store(&self, predicates: &mut Predicates) -> Option<Stored> {
+        let document = &self.document;
+        let body = self.body.as_ref()?;
+        let plans = self.plans();
+        let output_schema = document
+            .result
+            .as_ref()
+            .filter(|_| document.kind == Kind::Tool)
+            .map(|ty| publish::output(ty, &plans).to_string());
+        Some(Stored {
+            kind: document.kind,
+            identity: document.identity.value.clone(),
+            title: document
+                .title
+                .clone()
+                .or_else(|| document.name.as_ref().map(|name| name.value.clone())),
+            description: document.description.as_ref().map(|d| d.value.clone()),
+            tags: document.tags.iter().map(|t| t.value.clone()).collect(),
+            annotations: document.annotations,
+            mime_type: document.mime_type.as_ref().map(|m| m.value.clone()),
+            parameters: document
+                .parameters
+                .iter()
+                .zip(&self.parameters)
+                .map(|(p, ty)| StoredParameter {
+                    name: p.name.value.clone(),
+                    description: p.ty.description.clone(),
+                    ty: *ty,
+                    default: p.ty.default.as_ref().map(|d| d.value.to_string()),
+                })
+                .collect(),
+            result: self.result,
+            body: body.stored.clone(),
+            input: self.input.iter().map(|p| store_policy(p, predicates)).collect(),
+            output: self.output.iter().map(|p| store_policy(p, predicates)).collect(),
+            input_schema: publish::input(&document.parameters).to_string(),
+            output_schema,
+            file: self.file.to_string(),
+        })
+    }
+}
+
+fn store_policy(policy: &Checked, predicates: &mut Predicates) -> StoredPolicy {
+    StoredPolicy {
+        name: policy.name.clone(),
+        action: policy.action.name.to_owned(),
+        reason: policy.reason.clone(),
+        condition: policy.condition.clone(),
+        program: shared(&mut predicates.programs, &policy.program),
+        plan: policy.plan.as_ref().map(|plan| shared(&mut predicates.plans, plan)),
+        line: policy.line,
+    }
+}
+
+/// The index of an equal entry among the latest, or of a new one. Policies of one project repeat
+/// one another closely, so looking further back costs more than it saves.
+fn shared<T: PartialEq + Clone>(all: &mut Vec<T>, one: &T) -> u32 {
+    const WINDOW: usize = 256;
+    let from = all.len().saturating_sub(WINDOW);
+    let known = all.iter().skip(from).position(|known| known == one).map(|at| at + from);
+    let index = known.unwrap_or_else(|| {
+        all.push(one.clone());
+        all.len() - 1
+    });
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

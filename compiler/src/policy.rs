@@ -1,0 +1,250 @@
+//! One policy: its condition, its action, its fields.
+
+mod code;
+mod path;
+
+use std::sync::Arc;
+
+use mxcp_policy::action::{self, Action, Effect, PlanError, Subject};
+use mxcp_policy::plan::FieldPath;
+use mxcp_schemas::bundle::code::Program;
+use mxcp_schemas::bundle::definition::{TypeId, Types};
+use mxcp_schemas::bundle::plan::Plan;
+use mxcp_schemas::diagnostic::{Diagnostic, Edit, Fix, Span, closest, position};
+use mxcp_schemas::document::Spanned;
+use mxcp_schemas::document::endpoint::Policy as Written;
+use mxcp_schemas::document::ty::Type;
+
+use crate::cel::{self, Environment};
+pub use code::CODES;
+use code::{
+    BAD_PATH, FIELDS_ON_OTHER, IMPOSSIBLE_PATH, MISSING_FIELDS, NOT_ON_INPUT, NOTHING_SENSITIVE,
+    TOO_MANY_STATES, UNDECLARED_PATH, UNKNOWN_ACTION,
+};
+
+/// When a policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// before execution
+    Input,
+    /// after it
+    Output,
+}
+
+impl Stage {
+    /// The key that documents use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// What a policy is compiled in.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// the file, for diagnostics
+    pub file: &'a Arc<str>,
+    /// its text
+    pub text: &'a str,
+    /// all stored types
+    pub types: &'a Types,
+    /// the stored result
+    pub result: Option<TypeId>,
+    /// the declared result
+    pub declared: Option<&'a Type>,
+    /// what conditions see at this stage
+    pub environment: &'a Environment,
+}
+
+/// A policy whose every part is good.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// its name in the audit trail
+    pub name: String,
+    /// the list entry as a whole
+    pub span: Span,
+    /// its action
+    pub action: &'static Action,
+    /// what a refused client reads
+    pub reason: Option<String>,
+    /// its condition as text
+    pub condition: String,
+    /// its condition as code
+    pub program: Program,
+    /// its condition as a tree, for lints
+    pub tree: cel::Typed,
+    /// what its action does to a result
+    pub plan: Option<Plan>,
+    /// line in the file, from one
+    pub line: u32,
+}
+
+/// Checks and compiles one policy.
+pub fn compile(
+    context: &Context<'_>,
+    stage: Stage,
+    index: usize,
+    policy: &Written,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Checked> {
+    let action = policy.action.as_ref().and_then(|word| check_action(context, stage, word, found));
+    let condition = policy.condition.as_ref().and_then(|(text, node)| {
+        let (compiled, findings) = cel::condition(text, context.environment);
+        for finding in findings {
+            found.push(finding.at(context.file, context.text, node));
+        }
+        compiled.map(|(program, tree)| (text.clone(), program, tree))
+    });
+    let plan = action.map(|action| make_plan(context, policy, action, found));
+    let (action, (condition, program, tree), plan) = (action?, condition?, plan??);
+    let name = policy.name.as_ref().map(|name| name.value.clone());
+    Some(Checked {
+        name: name.unwrap_or_else(|| format!("{}[{index}]", stage.as_str())),
+        span: policy.span,
+        action,
+        reason: policy.reason.as_ref().map(|reason| reason.value.clone()),
+        condition,
+        program,
+        tree,
+        plan,
+        line: position(context.text, policy.span.start).line,
+    })
+}
+
+fn check_action(
+    context: &Context<'_>,
+    stage: Stage,
+    word: &Spanned<String>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<&'static Action> {
+    let Some(action) = action::find(&word.value) else {
+        let names = action::ACTIONS.iter().map(|a| a.name);
+        let near = closest(&word.value, names.clone());
+        let message = format!("there is no action `{}`", word.value);
+        let mut finding = Diagnostic::new(&UNKNOWN_ACTION, context.file, word.span, message);
+        if let Some(near) = near {
+            finding = finding.help(format!("did you mean `{near}`?")).fix(Fix {
+                title: format!("write `{near}`"),
+                safe: false,
+                edits: vec![Edit { span: word.span, replacement: near.to_owned() }],
+            });
+        } else {
+            let list: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+            finding = finding.help(format!("actions are {}", list.join(", ")));
+        }
+        found.push(finding);
+        return None;
+    };
+    if stage == Stage::Input && !action.on_input {
+        let message =
+            format!("`{}` changes a result, and before execution there is none", action.name);
+        found.push(
+            Diagnostic::new(&NOT_ON_INPUT, context.file, word.span, message)
+                .help("move the policy under `output:`, or refuse the call with `deny`"),
+        );
+        return None;
+    }
+    Some(action)
+}
+
+/// `None` when something is wrong, `Some(None)` for actions that have no plan.
+#[expect(clippy::option_option, reason = "whether there is a plan, and whether it is known")]
+fn make_plan(
+    context: &Context<'_>,
+    policy: &Written,
+    action: &'static Action,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Option<Plan>> {
+    let written = policy.fields.as_deref();
+    if !action.takes_fields
+        && let Some(span) = policy.fields_span
+    {
+        let message = format!("`{}` takes no `fields`", action.name);
+        found.push(
+            Diagnostic::new(&FIELDS_ON_OTHER, context.file, span, message)
+                .help("did you mean `filter_fields` or `mask_fields`?"),
+        );
+        return None;
+    }
+    let Effect::Change(make) = action.effect else { return Some(None) };
+    if action.takes_fields && written.is_none_or(<[_]>::is_empty) {
+        let message = format!("`{}` needs `fields`", action.name);
+        found.push(
+            Diagnostic::new(&MISSING_FIELDS, context.file, policy.span, message)
+                .help("name the fields, as in `fields: [salary, address.street]`"),
+        );
+        return None;
+    }
+    let fields = check_fields(context, written.unwrap_or(&[]), found)?;
+    let subject = Subject { fields: &fields, types: context.types, result: context.result };
+    match make(&subject) {
+        Ok(plan) => Some(Some(plan)),
+        Err(error) => {
+            let span = policy.action.as_ref().map_or(policy.span, |a| a.span);
+            let (code, help) = match error {
+                PlanError::NothingSensitive => (
+                    &NOTHING_SENSITIVE,
+                    "mark fields of `return` with `sensitive: true`, or use `filter_fields`",
+                ),
+                PlanError::TooManyStates(_) => {
+                    (&TOO_MANY_STATES, "use fewer paths with `**`, or name the fields in full")
+                }
+            };
+            let message = format!("`{}` cannot be applied: {error}", action.name);
+            found.push(Diagnostic::new(code, context.file, span, message).help(help));
+            None
+        }
+    }
+}
+
+fn check_fields(
+    context: &Context<'_>,
+    written: &[Spanned<String>],
+    found: &mut Vec<Diagnostic>,
+) -> Option<Vec<FieldPath>> {
+    let mut fields = Vec::with_capacity(written.len());
+    let mut good = true;
+    for entry in written {
+        let parsed = match FieldPath::parse(&entry.value) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let message = format!("`{}` is no field path: {error}", entry.value);
+                found.push(Diagnostic::new(&BAD_PATH, context.file, entry.span, message));
+                good = false;
+                continue;
+            }
+        };
+        if let Some(declared) = context.declared {
+            match path::resolve(declared, &parsed) {
+                path::Resolution::Exists => {}
+                path::Resolution::Undeclared { field, near } => {
+                    let message = format!("`return` declares no field `{field}`");
+                    let mut finding =
+                        Diagnostic::new(&UNDECLARED_PATH, context.file, entry.span, message);
+                    finding = match near {
+                        Some(near) => finding.help(format!("did you mean `{near}`?")),
+                        None => finding.help(
+                            "declare the field, or set `additionalProperties: true` if results have more than `return` says",
+                        ),
+                    };
+                    found.push(finding);
+                }
+                path::Resolution::Impossible { field, near } => {
+                    let message =
+                        format!("no result can have `{field}`, for `return` is closed there");
+                    let mut finding =
+                        Diagnostic::new(&IMPOSSIBLE_PATH, context.file, entry.span, message);
+                    if let Some(near) = near {
+                        finding = finding.help(format!("did you mean `{near}`?"));
+                    }
+                    found.push(finding);
+                    good = false;
+                }
+            }
+        }
+        fields.push(parsed);
+    }
+    good.then_some(fields)
+}

@@ -1,0 +1,63 @@
+//! Whether a field path can exist in a declared result.
+
+use mxcp_policy::plan::{FieldPath, Segment};
+use mxcp_schemas::bundle::definition::Additional;
+use mxcp_schemas::diagnostic::closest;
+use mxcp_schemas::document::ty::{Type, TypeName};
+
+/// What is known about a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// It is declared, or nothing is declared there.
+    Exists,
+    /// The object declares fields and this is none of them, yet others are allowed.
+    Undeclared {
+        /// the field
+        field: String,
+        /// a declared field that is close
+        near: Option<String>,
+    },
+    /// The object or value cannot have it.
+    Impossible {
+        /// the field
+        field: String,
+        /// a declared field that is close
+        near: Option<String>,
+    },
+}
+
+/// Looks a path up in a declared result. A field action applies to each item of a list.
+pub(super) fn resolve(ty: &Type, path: &FieldPath) -> Resolution {
+    walk(ty, path.segments())
+}
+
+fn walk(ty: &Type, segments: &[Segment]) -> Resolution {
+    let Some((first, rest)) = segments.split_first() else { return Resolution::Exists };
+    match (first, ty.name.value) {
+        // What `*` and `**` meet is not known by name; what comes later is looked up anywhere.
+        (Segment::Any | Segment::Deep, _) => Resolution::Exists,
+        (Segment::Items, TypeName::Array) => below_items(ty, rest),
+        (Segment::Field(_), TypeName::Array) => below_items(ty, segments),
+        (Segment::Field(name), TypeName::Object) => field(ty, name, rest),
+        (Segment::Field(name), _) => Resolution::Impossible { field: name.clone(), near: None },
+        (Segment::Items, _) => Resolution::Impossible { field: "[]".to_owned(), near: None },
+    }
+}
+
+fn below_items(ty: &Type, segments: &[Segment]) -> Resolution {
+    ty.items.as_ref().map_or(Resolution::Exists, |items| walk(items, segments))
+}
+
+fn field(ty: &Type, name: &str, rest: &[Segment]) -> Resolution {
+    let declared = ty.properties.iter().find(|p| p.name.value.eq_ignore_ascii_case(name));
+    if let Some(declared) = declared {
+        return walk(&declared.ty, rest);
+    }
+    let near = closest(name, ty.properties.iter().map(|p| p.name.value.as_str()));
+    let (field, near) = (name.to_owned(), near.map(str::to_owned));
+    match ty.additional {
+        Additional::Forbidden => Resolution::Impossible { field, near },
+        Additional::Unsaid if !ty.properties.is_empty() => Resolution::Undeclared { field, near },
+        _ => Resolution::Exists,
+    }
+}

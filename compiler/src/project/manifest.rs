@@ -1,0 +1,86 @@
+//! The manifest of a bundle, from the site file.
+
+use mxcp_schemas::bundle::definition::Types;
+use mxcp_schemas::bundle::manifest::{Audit, DuckDb, Manifest, UserAttribute};
+use mxcp_schemas::document::site::{Profile, Site};
+
+use crate::endpoint::Compiled as Unit;
+use crate::types;
+
+const MAX_FILE_SIZE_BYTES: u64 = 52_428_800;
+const RETENTION_DAYS: u32 = 90;
+
+pub(super) fn make(
+    site: &Site,
+    name: &str,
+    profile: &Profile,
+    units: &[Unit],
+    types: &mut Types,
+) -> Manifest {
+    let mut limits: Vec<(String, u64)> =
+        profile.limits.iter().map(|(name, value)| (name.value.clone(), *value)).collect();
+    limits.sort();
+    Manifest {
+        project: site.project.value.clone(),
+        profile: name.to_owned(),
+        compiler: env!("CARGO_PKG_VERSION").to_owned(),
+        duckdb: duckdb(site, name, profile),
+        audit: audit(site, name, profile),
+        limits,
+        secrets: site.secrets.iter().map(|s| s.value.clone()).collect(),
+        extensions: site
+            .extensions
+            .iter()
+            .map(|(n, repo)| (n.value.clone(), repo.clone()))
+            .collect(),
+        user_attributes: site
+            .user_attributes
+            .iter()
+            .map(|attribute| UserAttribute {
+                name: attribute.name.value.clone(),
+                claim: attribute.claim.clone(),
+                ty: types::store(types, &attribute.ty),
+            })
+            .collect(),
+        sql_tools: site
+            .sql_tools
+            .iter()
+            .map(|(name, text)| (name.value.clone(), text.clone().unwrap_or_default()))
+            .collect(),
+        disabled: units
+            .iter()
+            .filter(|unit| !unit.document.enabled)
+            .map(|unit| format!("{} {}", unit.document.kind.as_str(), unit.identity()))
+            .collect(),
+    }
+}
+
+fn duckdb(site: &Site, name: &str, profile: &Profile) -> DuckDb {
+    let duckdb = &profile.duckdb;
+    let default = || format!("{}/db-{name}.duckdb", site.paths.data);
+    DuckDb {
+        path: duckdb.path.clone().unwrap_or_else(default),
+        read_only: duckdb.read_only,
+        memory_limit: duckdb.memory_limit.clone(),
+        threads: duckdb.threads.and_then(|n| u32::try_from(n).ok()),
+        external_access: duckdb.external_access,
+        allowed_directories: duckdb.allowed_directories.clone(),
+        query_timeout_ms: duckdb.query_timeout_ms,
+    }
+}
+
+fn audit(site: &Site, name: &str, profile: &Profile) -> Audit {
+    let audit = &profile.audit;
+    let default = || format!("{}/logs-{name}.jsonl", site.paths.audit);
+    Audit {
+        enabled: audit.enabled,
+        path: audit.path.clone().unwrap_or_else(default),
+        max_file_size_bytes: audit.max_file_size.unwrap_or(MAX_FILE_SIZE_BYTES),
+        strict: audit.strict.unwrap_or(true),
+        retention_days: audit
+            .retention_days
+            .map_or(RETENTION_DAYS, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        redact_keys: audit.redact_keys.clone(),
+        output_data: audit.output_data,
+    }
+}
