@@ -1,2 +1,36 @@
-//! placeholder
-fn main() {}
+//! The `mxcp` command.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod exit;
+mod probe;
+mod project;
+mod report;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::command::Cli;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+            return exit.into();
+        }
+    };
+    let ui = cli.ui;
+    match cli.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            ui.error(&failure.message);
+            failure.exit.into()
+        }
+    }
+}

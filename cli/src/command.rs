@@ -1,0 +1,62 @@
+//! The verbs. Each is one file that holds its arguments and its action.
+
+mod build;
+mod check;
+mod completions;
+mod init;
+mod inspect;
+mod list;
+mod schema;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+use crate::ui::Ui;
+
+/// What a command ends with.
+pub type Outcome = Result<Exit, Failure>;
+
+/// Compile, check and serve access policies for MCP endpoints.
+#[derive(Debug, Parser)]
+#[command(name = "mxcp", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What every command has
+    #[command(flatten)]
+    pub ui: Ui,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Check(check::Args),
+    Validate(check::ValidateArgs),
+    Lint(check::LintArgs),
+    Build(build::Args),
+    Inspect(inspect::Args),
+    List(list::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// When it could not do its work.
+    pub fn run(self) -> Outcome {
+        let ui = self.ui;
+        match self.command {
+            Command::Init(args) => args.run(ui),
+            Command::Check(args) => args.run(ui),
+            Command::Validate(args) => args.run(ui),
+            Command::Lint(args) => args.run(ui),
+            Command::Build(args) => args.run(ui),
+            Command::Inspect(args) => args.run(ui),
+            Command::List(args) => args.run(ui),
+            Command::Schema(args) => args.run(ui),
+            Command::Completions(args) => args.run(ui),
+        }
+    }
+}

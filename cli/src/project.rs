@@ -1,0 +1,121 @@
+//! The project on disk.
+
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use mxcp_compiler::source::{FileError, Files};
+
+use crate::exit::Failure;
+
+/// The file that marks a project's root.
+pub const SITE_FILE: &str = "mxcp-site.yml";
+
+/// How deep folders are searched for endpoint files.
+const MAX_FOLDER_DEPTH: usize = 32;
+
+/// A project folder.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The project that holds the working directory.
+    ///
+    /// # Errors
+    /// When no folder from here upward has a site file.
+    pub fn find() -> Result<Self, Failure> {
+        let here = std::env::current_dir()
+            .map_err(|e| Failure::usage(format!("the working directory cannot be read: {e}")))?;
+        let root = here.ancestors().find(|folder| folder.join(SITE_FILE).is_file());
+        root.map(|root| Self { root: root.to_owned() }).ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no `{SITE_FILE}` in `{}` or a folder above it; \
+                 `mxcp init` makes a project here",
+                here.display()
+            ))
+        })
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path that the user named on the command line, relative to the root.
+    pub fn relative(&self, named: &Path) -> Option<String> {
+        let absolute = std::path::absolute(named).ok()?;
+        let inside = absolute.strip_prefix(&self.root).ok()?;
+        let parts: Option<Vec<&str>> = inside
+            .components()
+            .map(|part| match part {
+                Component::Normal(name) => name.to_str(),
+                _ => None,
+            })
+            .collect();
+        parts.map(|parts| parts.join("/"))
+    }
+
+    /// The file of a relative path, unless links lead out of the project.
+    fn inside(&self, path: &str) -> Result<PathBuf, FileError> {
+        let unreadable = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => FileError::NotFound,
+            _ => FileError::Unreadable(e.to_string()),
+        };
+        let root = self.root.canonicalize().map_err(unreadable)?;
+        let file = root.join(path).canonicalize().map_err(unreadable)?;
+        if file.starts_with(&root) { Ok(file) } else { Err(FileError::Outside) }
+    }
+}
+
+impl Files for Project {
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let mut found = Vec::new();
+        walk(&self.root.join(folder), folder.trim_end_matches('/'), 0, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
+    fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, FileError> {
+        let file = self.inside(path)?;
+        let unreadable = |e: std::io::Error| FileError::Unreadable(e.to_string());
+        let opened = std::fs::File::open(file).map_err(unreadable)?;
+        if !opened.metadata().map_err(unreadable)?.is_file() {
+            return Err(FileError::Unreadable("it is not a regular file".to_owned()));
+        }
+        let mut bytes = Vec::new();
+        opened.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > limit_bytes {
+            return Err(FileError::TooLarge { limit_bytes });
+        }
+        Ok(bytes)
+    }
+}
+
+fn walk(folder: &Path, path: &str, depth: usize, found: &mut Vec<String>) -> Result<(), FileError> {
+    if depth > MAX_FOLDER_DEPTH {
+        return Err(FileError::Unreadable(format!(
+            "folders are nested more than {MAX_FOLDER_DEPTH} deep"
+        )));
+    }
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(FileError::Unreadable(format!("`{path}`: {e}"))),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| FileError::Unreadable(format!("`{path}`: {e}")))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let below = format!("{path}/{name}");
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&entry.path(), &below, depth + 1, found)?,
+            Ok(_) => found.push(below),
+            Err(e) => return Err(FileError::Unreadable(format!("`{below}`: {e}"))),
+        }
+    }
+    Ok(())
+}
