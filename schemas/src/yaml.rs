@@ -5,8 +5,12 @@
 //! depth, nodes (aliases count as often as they are used).
 
 mod build;
+mod character;
 mod locate;
+mod problem;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -22,7 +26,17 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_NODES: usize = 100_000;
 
 /// The codes of the reader.
-pub static CODES: &[&Code] = &[&SYNTAX, &LIMIT, &DUPLICATE_KEY, &UNSUPPORTED, &YAML_1_2, &ENCODING];
+pub static CODES: &[&Code] = &[
+    &SYNTAX,
+    &LIMIT,
+    &DUPLICATE_KEY,
+    &UNSUPPORTED,
+    &YAML_1_2,
+    &ENCODING,
+    &CHARACTER,
+    &ROUNDED,
+    &BIDI,
+];
 
 /// Text that is no YAML.
 pub static SYNTAX: Code = Code {
@@ -50,7 +64,7 @@ pub static DUPLICATE_KEY: Code = Code {
     severity: Severity::Error,
     title: "a key stands twice in one map",
     page: "Of two equal keys most readers silently keep the last one, so one of the two values would \
-           have no effect. Remove one.\n",
+           have no effect: a second `policies:` would replace the first. Join the two, or remove one.\n",
 };
 /// YAML that mxcp does not read.
 pub static UNSUPPORTED: Code = Code {
@@ -59,8 +73,9 @@ pub static UNSUPPORTED: Code = Code {
     severity: Severity::Error,
     title: "the file uses a part of YAML that is not supported",
     page: "Not read are several documents in one file, tags other than those of the core schema \
-           (`!!str`, `!!int` …), keys that are not text, and aliases to something that is not \
-           complete yet.\n",
+           (`!!str`, `!!int` …), keys that are not text, `.inf` and `.nan`, and aliases to what does \
+           not exist or is not complete yet. A condition that begins with `!` needs quotes, because \
+           YAML reads it as a tag:\n\n```yaml\ncondition: \"!('finance' in user.groups)\"\n```\n",
 };
 /// A scalar that YAML 1.1 and 1.2 read differently.
 pub static YAML_1_2: Code = Code {
@@ -70,7 +85,8 @@ pub static YAML_1_2: Code = Code {
     title: "YAML 1.1 and 1.2 read this value differently",
     page: "Files are read as YAML 1.1, as they always were: `no` and `off` are false, `012` is ten, \
            `1:30` is ninety, `1e5` is text. Editors and other tools that follow YAML 1.2 see \
-           something else. Write the value so that both agree: `false`, `10`, `90`, `\"1e5\"`.\n",
+           something else. Write the value so that both agree: `false`, `10`, `90`, `\"1e5\"`. Keys \
+           are always read as the text that they are.\n",
 };
 /// Bytes that are no UTF-8.
 pub static ENCODING: Code = Code {
@@ -79,6 +95,35 @@ pub static ENCODING: Code = Code {
     severity: Severity::Error,
     title: "the file is not UTF-8 text",
     page: "Save the file as UTF-8 without a byte order mark.\n",
+};
+/// A character that shows nothing or ends lines for some readers only.
+pub static CHARACTER: Code = Code {
+    id: "MX0107",
+    slug: "control-character",
+    severity: Severity::Error,
+    title: "the file holds a character that cannot be seen",
+    page: "Control characters, byte order marks inside a file, and line breaks that only some readers \
+           know (U+0085, U+2028, U+2029) let a file look other than it is read. Remove them; where a \
+           text needs one, write it as an escape in double quotes: `\"\\x1B\"`.\n",
+};
+/// A number that is not kept exactly.
+pub static ROUNDED: Code = Code {
+    id: "MX0108",
+    slug: "rounded-number",
+    severity: Severity::Warning,
+    title: "the number has more digits than are kept",
+    page: "Whole numbers have 64 bits; a larger one is kept as a floating-point number, which rounds \
+           it. Put it in quotes if it is an identifier.\n",
+};
+/// A character that changes the direction of text.
+pub static BIDI: Code = Code {
+    id: "MX0109",
+    slug: "bidirectional-control",
+    severity: Severity::Warning,
+    title: "an invisible character changes the direction of the text around it",
+    page: "Such characters make an editor show a line in another order than it is read, so a reviewer \
+           can approve a condition that says something else. Remove it, or write it as an escape in \
+           double quotes, where it can be seen: `\"\\u202E\"`.\n",
 };
 
 /// A read file.
@@ -102,7 +147,8 @@ pub struct Comment {
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where it stands, quotes included; of a block scalar its lines without the header.
+    /// Where it stands, quotes included; of a block scalar its lines without the header; of a value
+    /// that is left out its key.
     pub span: Span,
     /// What it is.
     pub kind: Kind,
@@ -119,7 +165,7 @@ pub enum Kind {
     Int(i64),
     /// another number
     Float(f64),
-    /// a text
+    /// a text; a date, of which PyYAML would make an object, is one too
     String(Text),
     /// a list
     Seq(Vec<Node>),
@@ -154,7 +200,7 @@ pub enum Style {
 /// An entry of a map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// the key
+    /// the key; one that is no text in YAML is the text that it was written as
     pub key: String,
     /// where the key stands
     pub key_span: Span,
@@ -202,19 +248,42 @@ impl Node {
 
     /// The value of a key, if it is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.entries()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        self.entry(key).map(|entry| &entry.value)
     }
 
     /// The place in `source` of a byte range of the text that this scalar holds. The whole scalar
     /// where the range cannot be found again.
     pub fn locate(&self, source: &str, range: std::ops::Range<usize>) -> Span {
         match &self.kind {
-            Kind::String(text) => locate::locate(source, self.span, text, range),
+            Kind::String(text) => locate::locate(source, self.span, text, &range),
             _ => self.span,
         }
     }
 
-    /// The value as JSON. Numbers that JSON cannot hold become null.
+    /// The node below this one that a JSON Pointer (RFC 6901) names.
+    pub fn pointer(&self, pointer: &str) -> Option<&Self> {
+        if pointer.is_empty() {
+            return Some(self);
+        }
+        pointer.strip_prefix('/')?.split('/').try_fold(self, |node, step| match &node.kind {
+            Kind::Map(_) if step.contains('~') => {
+                node.get(&step.replace("~1", "/").replace("~0", "~"))
+            }
+            Kind::Map(_) => node.get(step),
+            Kind::Seq(items) => {
+                let canonical = step == "0" || !step.starts_with(['0', '+']);
+                items.get(step.parse::<usize>().ok().filter(|_| canonical)?)
+            }
+            _ => None,
+        })
+    }
+
+    /// The entry of a key, if it is a map that has it.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries()?.iter().find(|entry| entry.key == key)
+    }
+
+    /// The value as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.kind {
@@ -246,11 +315,15 @@ pub fn decode(file: &Arc<str>, bytes: &[u8]) -> Result<Arc<str>, Box<Diagnostic>
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.into()),
-        Err(error) => Err(Box::new(Diagnostic::new(
-            &ENCODING,
-            file,
-            None,
-            format!("the file is not UTF-8: byte {} begins no character", error.valid_up_to()),
-        ))),
+        Err(error) => {
+            let message = match bytes {
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is UTF-16, not UTF-8".to_owned(),
+                _ => format!(
+                    "the file is not UTF-8: byte {} begins no character",
+                    error.valid_up_to()
+                ),
+            };
+            Err(Box::new(Diagnostic::new(&ENCODING, file, None, message).help("save it as UTF-8")))
+        }
     }
 }

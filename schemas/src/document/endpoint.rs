@@ -402,7 +402,7 @@ mod tests {
                 ("(tool|prompt|name|type|policies|input|return|items|source|code|tests)",
                  "(1|x|\\[\\]|\\{\\}|null|\\[\\{name: a\\}\\]|\\{type: array, items: 3\\})"), 0..6),
         ) {
-            let inner: String = words.iter().map(|(k, v)| format!("  {k}: {v}\n")).collect();
+            let inner = words.iter().fold(String::new(), |all, (k, v)| format!("{all}  {k}: {v}\n"));
             let text = format!("tool:\n{inner}");
             let (file, found) = read(&"a.yml".into(), &text);
             prop_assert!(file.is_some() || found.iter().any(Diagnostic::is_error));
