@@ -14,6 +14,7 @@ mod head;
 mod key;
 mod lines;
 mod merkle;
+pub mod query;
 mod queue;
 mod recover;
 pub mod redact;

@@ -17,30 +17,30 @@ use super::verify::{Options, Report, verify};
 use super::*;
 
 /// A folder with the path of a trail in it.
-struct Place {
+pub(super) struct Place {
     _folder: tempfile::TempDir,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit/logs.jsonl");
     Place { _folder: folder, path }
 }
 
-fn record<'a>(id: &'a CallId, name: &'a str) -> Record<'a> {
+pub(super) fn record<'a>(id: &'a CallId, name: &'a str) -> Record<'a> {
     let (kind, status) = (OperationType::Tool, OperationStatus::Success);
     Record::new(id.as_str(), Timestamp::now(), CallerType::Http, kind, name, status)
 }
 
 /// Appends a record and returns its number.
-fn append(trail: &Trail, name: &str) -> Result<u64, AppendError> {
+pub(super) fn append(trail: &Trail, name: &str) -> Result<u64, AppendError> {
     let id = CallId::begin();
     trail.append_blocking(&record(&id, name)).map(|receipt| receipt.seq().unwrap_or(0))
 }
 
 /// A closed trail of `count` records in one segment.
-fn written(path: &Path, count: usize) -> Segment {
+pub(super) fn written(path: &Path, count: usize) -> Segment {
     let trail = Trail::open(&Config::new(path)).unwrap();
     for i in 0..count {
         append(&trail, &format!("tool_{i}")).unwrap();
@@ -54,7 +54,7 @@ fn segments(path: &Path) -> Vec<Segment> {
 }
 
 /// All records of all segments, in order, with those that are no JSON left out.
-fn records(path: &Path) -> Vec<serde_json::Value> {
+pub(super) fn records(path: &Path) -> Vec<serde_json::Value> {
     let mut found = Vec::new();
     for segment in segments(path) {
         let mut lines = Lines::new(std::fs::File::open(segment.path).unwrap(), 0);
