@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bundle;
 pub mod check;
 pub mod config;
+pub mod duckdb;
 pub mod endpoint;
 pub mod gate;
 pub mod json;
