@@ -13,6 +13,7 @@ pub mod gate;
 pub mod json;
 pub mod limits;
 pub mod mcp;
+pub mod output;
 pub mod principal;
 pub mod prompt;
 pub mod transport;
