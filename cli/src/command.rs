@@ -3,12 +3,16 @@
 mod build;
 mod check;
 mod completions;
+mod eval;
 mod init;
 mod inspect;
 mod list;
+mod query;
 mod schema;
 
 use clap::{Parser, Subcommand};
+
+use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
 use crate::ui::Ui;
@@ -35,7 +39,9 @@ enum Command {
     Lint(check::LintArgs),
     Build(build::Args),
     Inspect(inspect::Args),
+    Eval(eval::Args),
     List(list::Args),
+    Query(query::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -54,9 +60,26 @@ impl Cli {
             Command::Lint(args) => args.run(ui),
             Command::Build(args) => args.run(ui),
             Command::Inspect(args) => args.run(ui),
+            Command::Eval(args) => args.run(ui),
+            Command::Query(args) => args.run(ui),
             Command::List(args) => args.run(ui),
             Command::Schema(args) => args.run(ui),
             Command::Completions(args) => args.run(ui),
         }
     }
+}
+
+/// A JSON document that is given as text or as `@file`.
+fn json_argument(option: &str, text: &str) -> Result<Value, Failure> {
+    let read;
+    let text = match text.strip_prefix('@') {
+        Some(path) => {
+            read = std::fs::read_to_string(path).map_err(|e| {
+                Failure::usage(format!("`{path}` of `{option}` cannot be read: {e}"))
+            })?;
+            read.as_str()
+        }
+        None => text,
+    };
+    serde_json::from_str(text).map_err(|e| Failure::usage(format!("`{option}` is not JSON: {e}")))
 }

@@ -8,6 +8,7 @@ mod exit;
 mod probe;
 mod project;
 mod report;
+mod table;
 mod ui;
 
 use std::process::ExitCode;

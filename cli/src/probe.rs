@@ -1,13 +1,91 @@
 //! Asking DuckDB about SQL at build.
 
 use mxcp_compiler::sql::{Analysis, SqlProbe};
+use mxcp_runtime::duckdb::{Bind, BindType, Cell, DuckError, Session, Settings};
 
-/// DuckDB's parser, in a database of its own in memory.
-#[derive(Debug, Default)]
+/// DuckDB's parser, in a database of its own in memory. It sees texts only, never the project's data.
+#[derive(Debug, Clone, Copy)]
 pub struct DuckProbe;
 
 impl SqlProbe for DuckProbe {
     fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
-        vec![Analysis::Unknown; texts.len()]
+        if texts.is_empty() {
+            return Vec::new();
+        }
+        // Without DuckDB nothing can be said, and nothing is claimed.
+        let unknown = vec![Analysis::Unknown; texts.len()];
+        ask(texts).ok().filter(|answers| answers.len() == texts.len()).unwrap_or(unknown)
+    }
+}
+
+/// `json_serialize_sql` parses its argument and serialises nothing but `SELECT` statements.
+const QUESTION: &str = "
+    SELECT a->>'error', a->>'error_type', a->>'error_message', a->>'position'
+    FROM (SELECT json_serialize_sql(unnest($texts)) AS a)";
+
+fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
+    let mut session = Session::new(&Settings::default().open()?)?;
+    let list = texts.iter().map(|text| Bind::Text((*text).to_owned())).collect();
+    let bound = Bind::List(BindType::Text, list);
+    let mut rows = session.query(QUESTION, |_| Some(bound.clone()))?;
+    let shapes = rows.shapes().to_vec();
+    let mut answers = Vec::with_capacity(texts.len());
+    while let Some(chunk) = rows.next_chunk() {
+        for row in 0..chunk.len() {
+            let text = |column: usize| {
+                shapes.get(column).and_then(|shape| match chunk.cell(column, shape, row) {
+                    Cell::Text(text, _) => Some(text.to_owned()),
+                    _ => None,
+                })
+            };
+            answers.push(answer(text(0).as_deref(), text(1).as_deref(), text(2), text(3)));
+        }
+    }
+    Ok(answers)
+}
+
+fn answer(
+    error: Option<&str>,
+    kind: Option<&str>,
+    message: Option<String>,
+    position: Option<String>,
+) -> Analysis {
+    match (error, kind) {
+        (Some("false"), _) => Analysis::Select,
+        (Some("true"), Some("parser" | "syntax")) => Analysis::Syntax {
+            message: message.unwrap_or_default(),
+            position: position.and_then(|p| p.parse().ok()),
+        },
+        (Some("true"), Some(_)) => Analysis::Other,
+        _ => Analysis::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duckdb_tells_what_reads_and_what_does_not_parse() {
+        let answers = DuckProbe.analyse(&[
+            "SELECT $a + 1 FROM t WHERE x = $b",
+            "WITH a AS (SELECT 1) FROM a",
+            "INSERT INTO t VALUES ($a)",
+            "SELEC 1",
+            "SELECT 1 +",
+        ]);
+        assert!(
+            matches!(
+                &answers[..],
+                [
+                    Analysis::Select,
+                    Analysis::Select,
+                    Analysis::Other,
+                    Analysis::Syntax { position: Some(0), .. },
+                    Analysis::Syntax { .. }
+                ]
+            ),
+            "{answers:?}"
+        );
     }
 }

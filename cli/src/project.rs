@@ -5,6 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use mxcp_compiler::source::{FileError, Files};
 
+use mxcp_schemas::document::site::{self, Paths, Profile};
+use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
+
 use crate::exit::Failure;
 
 /// The file that marks a project's root.
@@ -40,6 +43,29 @@ impl Project {
     /// Its folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// A profile with its name, and the project's folders.
+    ///
+    /// # Errors
+    /// When the site file cannot be read or has no such profile.
+    pub fn profile(&self, wanted: Option<&str>) -> Result<(String, Profile, Paths), Failure> {
+        let broken = |problem: &str| {
+            Failure::usage(format!("`{SITE_FILE}`: {problem}; `mxcp check` says more"))
+        };
+        let bytes = self.read(SITE_FILE, MAX_DOCUMENT_BYTES).map_err(|e| broken(&e.to_string()))?;
+        let text = yaml::decode(&SITE_FILE.into(), &bytes).map_err(|d| broken(&d.message))?;
+        let (site, _) = site::read(&SITE_FILE.into(), &text);
+        let site = site.ok_or_else(|| broken("it cannot be read"))?;
+        let name = wanted.unwrap_or(&site.profile.value).to_owned();
+        let known = site.profiles.iter().find(|(known, _)| known.value == name);
+        match known {
+            Some((_, profile)) => Ok((name, profile.clone(), site.paths)),
+            None if wanted.is_none() && site.profiles.is_empty() => {
+                Ok((name, Profile::default(), site.paths))
+            }
+            None => Err(broken(&format!("there is no profile `{name}`"))),
+        }
     }
 
     /// A path that the user named on the command line, relative to the root.

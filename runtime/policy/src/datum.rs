@@ -102,3 +102,31 @@ impl Symbols {
         Text { symbol: self.find(&text), text }
     }
 }
+
+impl Datum {
+    /// The value of a JSON document. Whole numbers are `int`, or `uint` where only that holds them.
+    pub fn from_json(value: &serde_json::Value, symbols: &Symbols) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(value), _) => Self::Int(value),
+                (None, Some(value)) => Self::Uint(value),
+                _ => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Self::String(symbols.text(text.as_str())),
+            Value::Array(items) => {
+                Self::List(items.iter().map(|item| Self::from_json(item, symbols)).collect())
+            }
+            Value::Object(fields) => {
+                let mut entries: Vec<(Text, Self)> = fields
+                    .iter()
+                    .map(|(k, v)| (symbols.text(k.as_str()), Self::from_json(v, symbols)))
+                    .collect();
+                entries.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+                Self::Map(entries.into())
+            }
+        }
+    }
+}
