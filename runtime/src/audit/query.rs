@@ -7,11 +7,14 @@
 //! out. Values reach SQL as quoted literals alone, and the connection can read nothing but the
 //! trail's folder and write nothing but the folder of an export.
 
+mod database;
 mod export;
 mod filter;
 mod follow;
 mod sieve;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::fs;
@@ -30,33 +33,19 @@ pub use follow::Follower;
 pub use stats::{Numbers, OfEndpoint, OfUser, Stats};
 pub use time::{TimeError, parse_time};
 
+use database::Database;
 use sieve::{Scratch, Sieve};
 
-/// Memory that DuckDB may use for a question, in bytes.
-const QUERY_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of the first group of segments; each that follows is larger, up to the other limit.
 const FIRST_GROUP_BYTES: u64 = 64 * 1024 * 1024;
-/// Bytes of a group of segments that is sorted at once.
+/// Bytes of a group of segments of which the newest few are taken.
 const GROUP_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of a group of segments that is sorted at once: it must fit into the database's memory.
+const SORT_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a group of segments that is sifted at once.
 const SIFT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// How far clocks may step back without a record being overlooked by its segment's time.
 const CLOCK_MARGIN_MIN: i64 = 60;
-
-/// A database that answers: DuckDB, in memory.
-pub trait Engine {
-    /// Runs a statement.
-    ///
-    /// # Errors
-    /// In the database's words.
-    fn run(&mut self, sql: &str) -> Result<(), String>;
-
-    /// Runs a query and hands out the texts of its one column.
-    ///
-    /// # Errors
-    /// In the database's words.
-    fn texts(&mut self, sql: &str, each: &mut dyn FnMut(&str)) -> Result<(), String>;
-}
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +85,8 @@ pub enum QueryError {
 
 /// A trail that is asked.
 #[derive(Debug)]
-pub struct Log<E> {
-    engine: E,
+pub struct Log {
+    database: Database,
     layout: Layout,
     scratch: Scratch,
 }
@@ -111,41 +100,20 @@ struct Source {
     is_legacy: bool,
 }
 
-impl<E: Engine> Log<E> {
-    /// Prepares a database of its own to read the trail at that path, and to write into the folder
-    /// of `export`.
+impl Log {
+    /// Prepares to read the trail at that path, and to write an export to a file.
     ///
     /// # Errors
-    /// When the database refuses its settings.
-    pub fn open(path: &Path, mut engine: E, export: Option<&Path>) -> Result<Self, QueryError> {
+    /// When there is no folder for temporary files, or DuckDB cannot be opened.
+    pub fn open(path: &Path, export: Option<&Path>) -> Result<Self, QueryError> {
         let layout = Layout::new(path).ok_or_else(|| QueryError::Path(path.to_owned()))?;
         let scratch = Scratch::new()
             .map_err(|source| QueryError::Write { path: std::env::temp_dir(), source })?;
-        let mut folders = vec![format!("{}/", name(&scratch.folder)?)];
-        for folder in [Some(layout.folder()), export.map(export::folder)].into_iter().flatten() {
-            // A folder that does not exist holds nothing to read.
-            if let Ok(folder) = folder.canonicalize() {
-                folders.push(format!("{}/", name(&folder)?.trim_end_matches('/')));
-            }
-        }
-        let folders: Vec<String> = folders
-            .iter()
-            .map(|folder| filter::literal("path", folder))
-            .collect::<Result<_, _>>()?;
-        let spill = filter::literal("path", name(&scratch.folder)?)?;
-        let statements = [
-            format!("SET memory_limit = '{QUERY_MEMORY_BYTES}B'"),
-            format!("SET temp_directory = {spill}"),
-            "SET TimeZone = 'UTC'".to_owned(),
-            "SET preserve_insertion_order = true".to_owned(),
-            format!("SET allowed_directories = [{}]", folders.join(", ")),
-            "SET enable_external_access = false".to_owned(),
-            "SET lock_configuration = true".to_owned(),
-        ];
-        for statement in statements {
-            engine.run(&statement).map_err(QueryError::Engine)?;
-        }
-        Ok(Self { engine, layout, scratch })
+        let folders = [Some(layout.folder()), export.map(export::folder)];
+        // A folder that does not exist holds nothing to read.
+        let folders = folders.into_iter().flatten().filter_map(|folder| folder.canonicalize().ok());
+        let folders = folders.chain([scratch.folder.clone()]).collect();
+        Ok(Self { database: Database::open(folders)?, layout, scratch })
     }
 
     /// Hands out the records that fit, the newest first, up to `limit`.
@@ -165,7 +133,8 @@ impl<E: Engine> Log<E> {
         let mut group_bytes = FIRST_GROUP_BYTES;
         while sources.peek().is_some() && left != Some(0) {
             let mut group = take_group(&mut sources, group_bytes);
-            let bytes_max = if sieve.is_some() { SIFT_BYTES } else { GROUP_BYTES };
+            let part_bytes = if limit.is_some() { GROUP_BYTES } else { SORT_BYTES };
+            let bytes_max = if sieve.is_some() { SIFT_BYTES } else { part_bytes };
             group_bytes = (group_bytes * 4).min(bytes_max);
             if let Some(sieve) = &sieve {
                 group = sieve.sift(group, &self.scratch.folder).map_err(|s| self.unread(s))?;
@@ -173,7 +142,7 @@ impl<E: Engine> Log<E> {
             // Segments do not overlap, so what is newest within each part comes out in order.
             let mut parts = group.into_iter().peekable();
             while parts.peek().is_some() && left != Some(0) {
-                let part = take_group(&mut parts, GROUP_BYTES);
+                let part = take_group(&mut parts, part_bytes);
                 let found = self.read(&part, &condition, left, &mut each)?;
                 left = left.map(|left| left.saturating_sub(found));
             }
@@ -205,7 +174,7 @@ impl<E: Engine> Log<E> {
             }
             Err(error) => unreadable = Some(error.to_string()),
         };
-        self.engine.texts(&sql, &mut row).map_err(QueryError::Engine)?;
+        self.database.texts(&sql, &mut row)?;
         unreadable.map_or(Ok(found), |error| Err(QueryError::Engine(error)))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mxcp_schemas::audit::{Column, Record};
 
-use super::{Engine, Filter, Log, QueryError, filter, name, table};
+use super::{Filter, Log, QueryError, filter, name, table};
 
 /// A form of exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Format {
     DuckDb,
 }
 
-impl<E: Engine> Log<E> {
+impl Log {
     /// Writes the records that fit into a file that must not exist yet, the oldest first. The file
     /// appears when it is complete.
     ///
@@ -67,7 +67,7 @@ impl<E: Engine> Log<E> {
                 "DETACH export".to_owned(),
             ],
         };
-        statements.iter().try_for_each(|sql| self.engine.run(sql)).map_err(QueryError::Engine)
+        statements.iter().try_for_each(|sql| self.database.run(sql))
     }
 }
 

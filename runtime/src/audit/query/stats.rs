@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Filter, Log, QueryError, table};
+use super::{Filter, Log, QueryError, table};
 
 /// Endpoints and users that are listed, at most, the most frequent first.
 const STATS_ROWS_MAX: usize = 1_000;
@@ -75,7 +75,7 @@ const NUMBERS: &str = "\
     approx_quantile(took, 0.95) AS p95_ms, \
     approx_quantile(took, 0.99) AS p99_ms";
 
-impl<E: Engine> Log<E> {
+impl Log {
     /// Counts the records that fit.
     ///
     /// # Errors
@@ -114,9 +114,7 @@ impl<E: Engine> Log<E> {
 
     fn rows<T: for<'de> Deserialize<'de>>(&mut self, sql: &str) -> Result<Vec<T>, QueryError> {
         let mut texts = Vec::new();
-        self.engine
-            .texts(sql, &mut |text| texts.push(text.to_owned()))
-            .map_err(QueryError::Engine)?;
+        self.database.texts(sql, |text| texts.push(text.to_owned()))?;
         let read = |text: &String| serde_json::from_str(text);
         let rows: Result<_, serde_json::Error> = texts.iter().map(read).collect();
         rows.map_err(|error| QueryError::Engine(error.to_string()))
