@@ -258,15 +258,10 @@ impl Checker<'_> {
             return *inner;
         }
         let shown = path.unwrap_or_else(|| self.typed.tree.source(id).to_owned());
-        self.report(
-            Finding::new(&NULLABLE, self.range(id), format!("`{shown}` may be null"))
-                .help(format!("say what null means: `{shown} == null || …`"))
-                .replace(
-                    format!("make null restrict: `{shown} == null || …`"),
-                    0..0,
-                    &format!("{shown} == null || "),
-                ),
-        );
+        let finding = Finding::new(&NULLABLE, self.range(id), format!("`{shown}` may be null"))
+            .help(format!("say what null means: `{shown} == null || …`"));
+        let finding = self.restricting(finding, &shown, &format!("{shown} == null || "));
+        self.report(finding);
         *inner
     }
 }

@@ -297,17 +297,22 @@ impl Checker<'_> {
         let known = path.as_ref().is_some_and(|path| self.known.contains(path));
         if !declared.required && !asked && !known {
             let shown = path.unwrap_or_else(|| self.typed.tree.source(id).to_owned());
-            self.report(
+            let finding =
                 Finding::new(&NULLABLE, self.range(id), format!("`{shown}` may be absent"))
-                    .help(format!("say what absence means: `!has({shown}) || …`"))
-                    .replace(
-                        format!("make absence restrict: `!has({shown}) || …`"),
-                        0..0,
-                        &format!("!has({shown}) || "),
-                    ),
-            );
+                    .help(format!("say what absence means: `!has({shown}) || …`"));
+            let finding = self.restricting(finding, &shown, &format!("!has({shown}) || "));
+            self.report(finding);
         }
         declared.ty.clone()
+    }
+
+    /// Offers to put a guard in front of the whole condition, where the path is known there.
+    pub(super) fn restricting(&self, finding: Finding, path: &str, guard: &str) -> Finding {
+        let first = path.split('.').next().unwrap_or("");
+        if self.locals.iter().any(|(name, _)| name == first) {
+            return finding;
+        }
+        finding.replace("make absence restrict".to_owned(), 0..0, guard)
     }
 
     pub(super) fn has(

@@ -1,0 +1,47 @@
+-- A small clinic, made up: the same rows every time. All people are fictional.
+CREATE OR REPLACE TABLE insurers AS
+SELECT * FROM (VALUES
+  (1, 'Meadow Mutual', 'basic'),
+  (2, 'Harbour Health', 'full'),
+  (3, 'Summit Care', 'full')
+) AS t(insurer_id, name, plan);
+
+CREATE OR REPLACE TABLE staff AS
+SELECT i AS staff_id,
+       list_element(['Amara', 'Boris', 'Chen', 'Dalia', 'Emeka', 'Freya', 'Goran', 'Hana'], 1 + i % 8)
+         || ' ' || list_element(['Stone', 'Rivers', 'Hill', 'Woods', 'Fields'], 1 + i % 5) AS name,
+       list_element(['physician', 'nurse', 'receptionist'], 1 + i % 3) AS role,
+       list_element(['north', 'south', 'east'], 1 + i % 3) AS ward,
+       52000.0 + (i * 7919) % 60000 AS salary
+FROM range(1, 41) AS r(i);
+
+CREATE OR REPLACE TABLE patients AS
+SELECT i AS patient_id,
+       list_element(['Ada', 'Bela', 'Carl', 'Dora', 'Emil', 'Fay', 'Gus', 'Ida', 'Jon', 'Kim'], 1 + i % 10)
+         || ' ' || list_element(['Alder', 'Birch', 'Cedar', 'Elm', 'Hazel', 'Larch', 'Maple'], 1 + i % 7) AS name,
+       DATE '1940-01-01' + ((i * 7907) % 25000)::INTEGER AS born,
+       list_element(['north', 'south', 'east'], 1 + i % 3) AS ward,
+       printf('900-%02d-%04d', i % 100, (i * 37) % 10000) AS ssn,
+       CASE WHEN i % 9 = 0 THEN NULL ELSE printf('patient%d@mail.example', i) END AS email,
+       { 'street': printf('%d Park Lane', 1 + i % 200),
+         'city': list_element(['Oakton', 'Elmsford', 'Ashby'], 1 + i % 3),
+         'zip': printf('%05d', 10000 + i % 900) } AS address,
+       1 + i % 3 AS insurer_id
+FROM range(1, 501) AS r(i);
+
+CREATE OR REPLACE TABLE visits AS
+SELECT i AS visit_id,
+       1 + (i * 13) % 500 AS patient_id,
+       1 + (i * 7) % 40 AS staff_id,
+       TIMESTAMP '2025-01-01 08:00:00' + INTERVAL (i * 97) MINUTE AS seen_at,
+       list_element(['asthma', 'fracture', 'influenza', 'migraine', 'depression', 'checkup'], 1 + i % 6) AS diagnosis,
+       (80 + (i * 31) % 400)::DECIMAL(8, 2) AS cost
+FROM range(1, 2001) AS r(i);
+
+CREATE OR REPLACE TABLE prescriptions AS
+SELECT i AS prescription_id,
+       1 + (i * 13) % 2000 AS visit_id,
+       list_element(['salbutamol', 'ibuprofen', 'sertraline', 'sumatriptan'], 1 + i % 4) AS drug,
+       1 + i % 3 AS per_day,
+       5 + i % 26 AS days
+FROM range(1, 1201) AS r(i);
