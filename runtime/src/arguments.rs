@@ -4,6 +4,7 @@
 //! so none of them can understand an argument otherwise than another. Models often send the wrong
 //! scalar; coercions that lose nothing are made before anybody looks.
 
+pub mod bind;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,11 @@ impl Parameters {
     ) -> Result<Self, DeclarationError> {
         let list = declared.iter().map(|parameter| prepare(parameter, checks));
         Ok(Self { list: list.collect::<Result<_, _>>()? })
+    }
+
+    /// The parameters of what has none.
+    pub fn none() -> Self {
+        Self { list: Box::default() }
     }
 
     /// The parameters in their order.

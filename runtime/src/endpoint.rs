@@ -1,8 +1,14 @@
 //! The endpoints of a bundle, found by what clients call them by.
 
+pub mod prepared;
+
+use std::sync::OnceLock;
+
 use mxcp_schemas::bundle::definition::{self, Endpoints, Kind};
 
+use crate::check::Checks;
 use crate::mcp::uri::{Template, UriError};
+use prepared::{Machinery, PrepareError, Prepared};
 
 /// An endpoint that is served.
 #[derive(Debug)]
@@ -12,6 +18,7 @@ pub struct Endpoint {
     /// its place among all endpoints of the bundle
     pub index: usize,
     template: Option<Template>,
+    prepared: OnceLock<Result<Prepared, PrepareError>>,
 }
 
 /// All endpoints, sorted by kind and identity.
@@ -28,6 +35,20 @@ impl Endpoint {
     pub fn is_template(&self) -> bool {
         self.template.as_ref().is_some_and(Template::is_template)
     }
+
+    /// The form that calls are made with; made on first use.
+    ///
+    /// # Errors
+    /// When the bundle breaks a rule that the compiler keeps.
+    pub fn prepared(
+        &self,
+        machinery: &Machinery,
+        checks: &Checks,
+        users: usize,
+    ) -> Result<&Prepared, &PrepareError> {
+        let prepare = || Prepared::new(&self.definition, machinery, checks, users);
+        self.prepared.get_or_init(prepare).as_ref()
+    }
 }
 
 impl Catalog {
@@ -39,7 +60,7 @@ impl Catalog {
         let entry = |(index, definition): (usize, definition::Endpoint)| {
             let is_resource = definition.kind == Kind::Resource;
             let template = is_resource.then(|| Template::new(&definition.identity));
-            Endpoint { definition, index, template }
+            Endpoint { definition, index, template, prepared: OnceLock::new() }
         };
         Self { entries: entries.into_iter().enumerate().map(entry).collect() }
     }

@@ -13,7 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::parse;
+pub use read::{parse, parse_within};
 
 /// Containers within containers, at most.
 pub const DEPTH_MAX: usize = 64;
@@ -154,7 +154,7 @@ pub enum Fault {
     #[error("duplicate key in an object")]
     Duplicate,
     /// Nesting beyond the limit.
-    #[error("nested deeper than {DEPTH_MAX} levels")]
+    #[error("nested deeper than is accepted")]
     Depth,
     /// More values than the limit.
     #[error("more than {VALUES_MAX} values")]

@@ -13,8 +13,6 @@ use crate::arguments::Argument;
 
 /// Steps that the templates of one prompt may take, at most, each.
 pub const PROMPT_FUEL_STEPS: u64 = 1_000_000;
-/// Size of a rendered message, at most.
-pub const PROMPT_MESSAGE_MAX_BYTES: usize = 1 << 20;
 /// Templates that include, call or extend each other, at most.
 const RECURSION_MAX_DEPTH: usize = 64;
 
@@ -22,6 +20,7 @@ const RECURSION_MAX_DEPTH: usize = 64;
 #[derive(Debug)]
 pub struct Renderer {
     environment: Environment<'static>,
+    max_bytes: usize,
 }
 
 /// A rendered message.
@@ -50,12 +49,35 @@ pub enum PromptError {
     #[error("message {0} takes more than {PROMPT_FUEL_STEPS} steps to render")]
     Fuel(usize),
     /// It wrote too much.
-    #[error("message {0} has more than {PROMPT_MESSAGE_MAX_BYTES} bytes when rendered")]
+    #[error("the messages have more than {0} bytes when rendered (`max_template_output_bytes`)")]
     Size(usize),
 }
 
-impl Default for Renderer {
-    fn default() -> Self {
+impl Rendered {
+    /// Messages as JSON, as policies on a prompt's result see them.
+    pub fn to_json(messages: &[Self]) -> serde_json::Value {
+        let message =
+            |message: &Self| serde_json::json!({"role": message.role, "text": message.text});
+        messages.iter().map(message).collect()
+    }
+
+    /// Messages from what policies left of them: one without a text is empty, one without a role
+    /// is the user's.
+    pub fn from_json(value: &serde_json::Value) -> Vec<Self> {
+        let text = |message: &serde_json::Value, name: &str| {
+            message.get(name).and_then(|value| value.as_str()).map(str::to_owned)
+        };
+        let message = |message| Self {
+            role: text(message, "role").filter(|role| role == "assistant").unwrap_or("user".into()),
+            text: text(message, "text").unwrap_or_default(),
+        };
+        value.as_array().into_iter().flatten().map(message).collect()
+    }
+}
+
+impl Renderer {
+    /// A renderer whose messages, together, have at most so many bytes.
+    pub fn new(max_bytes: usize) -> Self {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment
@@ -69,11 +91,9 @@ impl Default for Renderer {
             ValueKind::None => Ok(out.write_str("None")?),
             _ => minijinja::escape_formatter(out, state, value),
         });
-        Self { environment }
+        Self { environment, max_bytes }
     }
-}
 
-impl Renderer {
     /// Renders the messages of a prompt with named arguments.
     ///
     /// # Errors
@@ -84,29 +104,32 @@ impl Renderer {
         arguments: impl Iterator<Item = (&'v str, &'v Argument)>,
     ) -> Result<Vec<Rendered>, PromptError> {
         let context = Value::from_pairs(arguments.map(|(name, argument)| (name, value(argument))));
+        let mut left = self.max_bytes;
         let render = |(i, message): (usize, &Message)| {
-            let text = self.message(&message.template, &context).map_err(|fault| match fault {
-                Fault::Size => PromptError::Size(i + 1),
-                Fault::Error(error) if error.kind() == ErrorKind::OutOfFuel => {
-                    PromptError::Fuel(i + 1)
-                }
-                Fault::Error(error) => PromptError::Template {
-                    message: i + 1,
-                    line: error.line().unwrap_or(0),
-                    kind: error.kind(),
-                },
-            })?;
+            let text =
+                self.message(&message.template, &context, left).map_err(|fault| match fault {
+                    Fault::Size => PromptError::Size(self.max_bytes),
+                    Fault::Error(error) if error.kind() == ErrorKind::OutOfFuel => {
+                        PromptError::Fuel(i + 1)
+                    }
+                    Fault::Error(error) => PromptError::Template {
+                        message: i + 1,
+                        line: error.line().unwrap_or(0),
+                        kind: error.kind(),
+                    },
+                })?;
+            left -= text.len();
             Ok(Rendered { role: message.role.clone(), text })
         };
         messages.iter().enumerate().map(render).collect()
     }
 
-    fn message(&self, source: &str, context: &Value) -> Result<String, Fault> {
+    fn message(&self, source: &str, context: &Value, max: usize) -> Result<String, Fault> {
         let template = self.environment.template_from_str(source).map_err(Fault::Error)?;
-        let mut out = Bounded { text: Vec::new(), full: false };
+        let mut out = Bounded { text: Vec::new(), max, full: false };
         let rendered = template.render_captured_to(context.clone(), &mut out);
         match rendered {
-            Ok(_) => Ok(String::from_utf8_lossy(&out.text).into_owned()),
+            Ok(_) => Ok(String::from_utf8(out.text).unwrap_or_default()),
             Err(_) if out.full => Err(Fault::Size),
             Err(error) => Err(Fault::Error(error)),
         }
@@ -121,12 +144,13 @@ enum Fault {
 /// Text that does not grow beyond the limit.
 struct Bounded {
     text: Vec<u8>,
+    max: usize,
     full: bool,
 }
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.text.len() + bytes.len() > PROMPT_MESSAGE_MAX_BYTES {
+        if self.text.len() + bytes.len() > self.max {
             self.full = true;
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -166,7 +190,7 @@ mod tests {
         let message =
             Message { role: "user".into(), kind: "text".into(), template: template.into() };
         let arguments = arguments.iter().map(|(name, argument)| (*name, argument));
-        let rendered = Renderer::default().render(&[message], arguments)?;
+        let rendered = Renderer::new(1 << 20).render(&[message], arguments)?;
         Ok(rendered[0].text.clone())
     }
 
@@ -210,6 +234,9 @@ mod tests {
             "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
         assert_eq!(render(forever, &[]), Err(PromptError::Fuel(1)));
         let large = "{% for i in range(2000) %}{{ x }}{% endfor %}";
-        assert_eq!(render(large, &[("x", text(&"y".repeat(1_000)))]), Err(PromptError::Size(1)));
+        assert_eq!(
+            render(large, &[("x", text(&"y".repeat(1_000)))]),
+            Err(PromptError::Size(1 << 20))
+        );
     }
 }

@@ -3,3 +3,4 @@
 pub mod doors;
 pub mod headers;
 pub mod http;
+pub mod stdio;

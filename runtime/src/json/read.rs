@@ -9,9 +9,18 @@ use super::{DEPTH_MAX, Fault, Json, JsonError, Member, NUMBER_MAX_BYTES, Names, 
 /// # Errors
 /// See [`Fault`].
 pub fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
+    parse_within(bytes, DEPTH_MAX)
+}
+
+/// The same with a lower limit of nesting.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn parse_within(bytes: &[u8], max_depth: usize) -> Result<Json<'_>, JsonError> {
     let text = str::from_utf8(bytes)
         .map_err(|error| JsonError { fault: Fault::Utf8, offset: error.valid_up_to() })?;
-    let mut reader = Reader { text, at: 0, values: 0 };
+    let max_depth = max_depth.min(DEPTH_MAX);
+    let mut reader = Reader { text, at: 0, values: 0, max_depth };
     let value = reader.value(0)?;
     reader.spaces();
     if reader.at < text.len() {
@@ -24,6 +33,7 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     values: usize,
+    max_depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -85,7 +95,7 @@ impl<'a> Reader<'a> {
 
     /// Enters a container and says whether it is empty.
     fn enter(&mut self, depth: usize, close: u8) -> Result<bool, JsonError> {
-        if depth >= DEPTH_MAX {
+        if depth >= self.max_depth {
             return Err(self.fault(Fault::Depth));
         }
         self.at += 1;

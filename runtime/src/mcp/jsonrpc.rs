@@ -8,8 +8,6 @@ use std::fmt;
 
 use crate::json::{self, Json, JsonError, Member};
 
-/// Size of a message, at most, unless configured otherwise.
-pub const BODY_MAX_BYTES: usize = 4 << 20;
 /// Messages of a batch, at most.
 pub const BATCH_MAX_MESSAGES: usize = 50;
 /// Length of an id's text, at most.
@@ -139,14 +137,14 @@ impl From<JsonError> for Malformed {
 ///
 /// # Errors
 /// When the body as a whole is no message: too large, not JSON, not an object, an empty batch.
-pub fn read(body: &[u8], max_bytes: usize) -> Result<Payload<'_>, Malformed> {
+pub fn read(body: &[u8], max_bytes: usize, max_depth: usize) -> Result<Payload<'_>, Malformed> {
     if body.len() > max_bytes {
         return Err(Malformed::invalid(
             None,
             format!("the message has {} bytes; at most {max_bytes} are read", body.len()),
         ));
     }
-    match json::parse(body)? {
+    match json::parse_within(body, max_depth)? {
         Json::Array(items) if items.is_empty() => {
             Err(Malformed::invalid(None, "the batch is empty"))
         }
@@ -271,8 +269,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const BODY_MAX_BYTES: usize = 4 << 20;
+
     fn single(body: &str) -> Result<Message<'_>, Malformed> {
-        match read(body.as_bytes(), BODY_MAX_BYTES)? {
+        match read(body.as_bytes(), BODY_MAX_BYTES, json::DEPTH_MAX)? {
             Payload::Single(message) => Ok(message),
             Payload::Batch(_) => panic!("a batch"),
         }
@@ -362,17 +362,22 @@ mod tests {
                 .1
                 .contains("longer")
         );
-        assert!(read(b"{}  ", 3).unwrap_err().message.contains("4 bytes"));
+        assert!(read(b"{}  ", 3, json::DEPTH_MAX).unwrap_err().message.contains("4 bytes"));
         let batch = format!("[{}]", vec!["{}"; BATCH_MAX_MESSAGES + 1].join(","));
         assert!(
-            read(batch.as_bytes(), BODY_MAX_BYTES).unwrap_err().message.contains("51 messages")
+            read(batch.as_bytes(), BODY_MAX_BYTES, json::DEPTH_MAX)
+                .unwrap_err()
+                .message
+                .contains("51 messages")
         );
     }
 
     #[test]
     fn a_batch_reads_each_message_for_itself() {
         let body = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"id":2},7]"#;
-        let Ok(Payload::Batch(messages)) = read(body, BODY_MAX_BYTES) else { panic!("no batch") };
+        let Ok(Payload::Batch(messages)) = read(body, BODY_MAX_BYTES, json::DEPTH_MAX) else {
+            panic!("no batch")
+        };
         assert!(matches!(&messages[0], Ok(Message::Request(_))));
         assert_eq!(messages[1].as_ref().unwrap_err().id, Some(Id::Number("2".into())));
         assert_eq!(messages[2].as_ref().unwrap_err().id, None);
@@ -394,7 +399,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_body_is_answered(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            if let Err(error) = read(&body, 200) {
+            if let Err(error) = read(&body, 200, 8) {
                 prop_assert!(!error.message.is_empty());
             }
         }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mxcp_schemas::bundle::definition::{self, Kind};
 
+use super::dispatch::{Cache, Context, Success};
 use super::era::Revision;
 use super::fault::Fault;
 use super::jsonrpc::Code;
@@ -56,6 +57,22 @@ impl Subject {
             Self::Templates => endpoint.is_template(),
         }
     }
+}
+
+/// Answers a list.
+pub(super) fn answer(context: &Context<'_>, subject: Subject) -> Result<Success, Fault> {
+    let runtime = &context.server.runtime;
+    let principal = &context.caller.principal;
+    let members = page(
+        subject,
+        runtime.catalog().of(subject.kind()),
+        |endpoint| runtime.is_visible(endpoint, principal),
+        context.params,
+        runtime.digest(),
+        context.revision,
+    )?;
+    let cache = Some(Cache::list(runtime.lists_depend_on_caller(subject.kind())));
+    Ok(Success { members, cache, ..Success::default() })
 }
 
 /// One page of the entries that `is_visible`, after the one that the cursor in `params` names, as
@@ -203,6 +220,22 @@ impl<'o> Object<'o> {
     pub(super) fn new(out: &'o mut String) -> Self {
         out.push('{');
         Self { out, empty: true }
+    }
+
+    /// Members without braces: the object around them is another's.
+    pub(super) const fn begun(out: &'o mut String) -> Self {
+        Self { out, empty: true }
+    }
+
+    /// Members that are written already.
+    pub(super) fn members(&mut self, members: &str) {
+        if members.is_empty() {
+            return;
+        }
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(',');
+        }
+        self.out.push_str(members);
     }
 
     /// A member whose value is JSON already.

@@ -1,0 +1,288 @@
+//! The commands of `mxcp-runtime`, and what `mxcp serve` shares with them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::bundle::Bundle;
+use crate::config::{Config, DEFAULT_HOST, DEFAULT_PORT};
+use crate::launch::{Launch, launch};
+use crate::mcp::server::Server;
+use crate::principal::Principal;
+use crate::serve::Runtime;
+use crate::transport::doors::Doors;
+use crate::transport::http::{self, ENDPOINT, Http};
+use crate::transport::stdio::{self, Speaker};
+
+/// Serve a bundle of MCP endpoints
+#[derive(Debug, clap::Parser)]
+#[command(name = "mxcp-runtime", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The bundle, made by `mxcp build`
+    bundle: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve MCP clients
+    Serve(Serve),
+    /// Check the bundle and say who signed it
+    Verify(Verify),
+    /// Say what is in the bundle
+    Inspect,
+}
+
+/// How clients reach the server.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Reach {
+    /// How clients reach the server
+    #[arg(long, value_enum)]
+    pub transport: Option<Transport>,
+    /// Host to listen on
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Who calls, as a JSON object or `@file`: over standard input, or on this machine alone
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub user_context: Option<String>,
+    /// Serve everybody over the network although nobody is authenticated
+    #[arg(long)]
+    pub allow_anonymous: bool,
+}
+
+/// The transports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// over HTTP
+    #[value(alias = "sse", alias = "http")]
+    StreamableHttp,
+    /// over standard input and output
+    Stdio,
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    #[command(flatten)]
+    reach: Reach,
+    /// The user file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Refuse a bundle that this Ed25519 public key did not sign: 32 bytes, raw or in hexadecimal
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// Folder that relative paths of the bundle are below
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Accept a bundle that is older than the last
+    #[arg(long)]
+    allow_rollback: bool,
+    /// Interpret conditions; they are never compiled to machine code by this release
+    #[arg(long)]
+    no_jit: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Verify {
+    /// The key that has to have signed it: 32 bytes, raw or in hexadecimal
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(serve) => {
+                let trusted = serve.public_key.as_deref().map(key).transpose()?;
+                let bundle = Bundle::open(&self.bundle, trusted)?;
+                let (runtime, config) = launch(
+                    &bundle,
+                    &Launch {
+                        root: serve.root,
+                        config: serve.config,
+                        allow_rollback: serve.allow_rollback,
+                        remember: true,
+                        ..Launch::default()
+                    },
+                )?;
+                drop(bundle);
+                run(&runtime, &config, &serve.reach, false)
+            }
+            Command::Verify(verify) => {
+                let trusted = verify.public_key.as_deref().map(key).transpose()?;
+                let bundle = Bundle::open(&self.bundle, trusted)?;
+                describe(&bundle)
+            }
+            Command::Inspect => {
+                let bundle = Bundle::open(&self.bundle, None)?;
+                describe(&bundle)?;
+                for endpoint in bundle.contents()?.endpoints.entries.iter() {
+                    let kind: mxcp_schemas::bundle::definition::Kind =
+                        rkyv::deserialize::<_, rkyv::rancor::Error>(&endpoint.kind)?;
+                    println!("{:<9} {}", kind.as_str(), endpoint.identity);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn describe(bundle: &Bundle) -> anyhow::Result<()> {
+    let contents = bundle.contents()?;
+    let header = bundle.header();
+    println!(
+        "project {}, profile {}, build {}, {} endpoints",
+        contents.manifest.project,
+        contents.manifest.profile,
+        header.build_number,
+        contents.endpoints.entries.len()
+    );
+    println!("digest {}", header.digest_hex());
+    match header.signer {
+        Some(key) => println!("signed by {}", key.map(|b| format!("{b:02x}")).concat()),
+        None => println!("not signed"),
+    }
+    Ok(())
+}
+
+/// Serves until the process is asked to stop.
+///
+/// # Errors
+/// When the server cannot listen, or would answer to people it does not know.
+pub fn run(
+    runtime: &Arc<Runtime>,
+    config: &Config,
+    reach: &Reach,
+    operator: bool,
+) -> anyhow::Result<()> {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let principal = Arc::new(principal(runtime, reach.user_context.as_deref())?);
+    let asked = reach.transport.or(match config.transport.provider {
+        Some(mxcp_schemas::document::user::Provider::Stdio) => Some(Transport::Stdio),
+        _ => None,
+    });
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let stop = CancellationToken::new();
+    let done = threads.block_on(async {
+        tokio::spawn(stop_on_signal(stop.clone()));
+        let server = Arc::new(Server::new(Arc::clone(runtime), config.transport.stateless));
+        if asked == Some(Transport::Stdio) {
+            let speaker = Speaker { principal, operator };
+            let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+            return Ok(stdio::run(server, speaker, input, output, stop.clone()).await?);
+        }
+        serve_http(server, principal, config, reach, operator, stop.clone()).await
+    });
+    // A read of standard input cannot be cancelled; the process does not wait for it.
+    threads.shutdown_background();
+    runtime.trail().close();
+    done
+}
+
+async fn serve_http(
+    server: Arc<Server>,
+    principal: Arc<Principal>,
+    config: &Config,
+    reach: &Reach,
+    operator: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let host = reach.host.as_deref().or(config.transport.host.as_deref()).unwrap_or(DEFAULT_HOST);
+    let port = reach.port.or(config.transport.port).unwrap_or(DEFAULT_PORT);
+    let address = resolve(host, port).await?;
+    if !address.ip().is_loopback() {
+        if reach.user_context.is_some() {
+            bail!(
+                "`--user-context` makes everybody who connects that person, so it is taken only on this machine; listen on `localhost`"
+            );
+        }
+        if !reach.allow_anonymous {
+            bail!(
+                "`{host}` is reached from outside, and nobody is authenticated; listen on `localhost`, or say `--allow-anonymous`"
+            );
+        }
+    }
+    let doors = Doors::new(address.ip(), config.transport.base_url.as_deref())
+        .context("`transport.http.base_url` is no http or https URL")?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bound = listener.local_addr()?;
+    eprintln!("serving {} on http://{bound}{ENDPOINT}", server.runtime.project());
+    http::run(listener, Http { server, doors, principal, operator }, stop).await;
+    Ok(())
+}
+
+async fn resolve(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+        .await
+        .with_context(|| format!("the host `{host}` is not known"))?
+        .collect();
+    // Clients that are told `localhost` try the older protocol first or at once.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.into_iter().next().with_context(|| format!("the host `{host}` has no address"))
+}
+
+/// Who calls: as described, or nobody known.
+///
+/// # Errors
+/// When the description is none.
+pub fn principal(runtime: &Runtime, context: Option<&str>) -> anyhow::Result<Principal> {
+    let Some(context) = context else { return Ok(runtime.anonymous()) };
+    let read;
+    let text = match context.strip_prefix('@') {
+        Some(path) => {
+            read = std::fs::read_to_string(path)
+                .with_context(|| format!("`{path}` of `--user-context` cannot be read"))?;
+            read.as_str()
+        }
+        None => context,
+    };
+    Ok(runtime.principal(text)?)
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+    stop.cancel();
+}
+
+/// Reads a key: 32 raw bytes, or 64 hexadecimal digits and white space.
+fn key(path: &std::path::Path) -> anyhow::Result<[u8; 32]> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("the key `{}` cannot be read", path.display()))?;
+    let hex = || {
+        let text = std::str::from_utf8(&bytes).ok()?.trim();
+        let digits = text.as_bytes().as_chunks::<2>().0;
+        let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let raw: Vec<u8> = digits.iter().map(byte).collect::<Option<_>>()?;
+        <[u8; 32]>::try_from(raw).ok().filter(|_| text.len() == 64)
+    };
+    <[u8; 32]>::try_from(bytes.as_slice()).ok().or_else(hex).with_context(|| {
+        format!("`{}` is no key: expected 32 bytes, or 64 hexadecimal digits", path.display())
+    })
+}

@@ -1,0 +1,280 @@
+//! Recording calls: the last state before the answer, and the only one that has a receipt.
+
+use mxcp_policy::datum::Datum;
+use mxcp_schemas::audit::{
+    Client, Json as Written, JsonText, OperationStatus, OperationType, PolicyDecision,
+    Principal as RecordedPrincipal, Record,
+};
+use mxcp_schemas::bundle::definition::{Kind, TypeId};
+use serde_json::{Map, Value};
+
+use super::state::{Attempt, Decided};
+use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
+use crate::audit::redact::Redactor;
+use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt};
+use crate::serve::Runtime;
+
+/// It is recorded.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    outcome: Outcome,
+    call_id: CallId,
+    receipt: AuditReceipt,
+}
+
+impl Recorded {
+    /// The answer, which the receipt allows.
+    pub(super) fn answer(self) -> Answer {
+        Answer { outcome: self.outcome, call_id: self.call_id, receipt: self.receipt }
+    }
+}
+
+impl Decided<'_> {
+    /// Records what the call came to.
+    ///
+    /// # Errors
+    /// When it cannot be recorded; nobody learns then what it came to.
+    pub(super) async fn record(self) -> Result<Recorded, Unrecorded> {
+        let Self { attempt, outcome } = self;
+        let trail = attempt.runtime.trail();
+        let appended = if trail.is_enabled() {
+            let parts = Parts::new(&attempt);
+            let output = Output::new(&attempt, &outcome);
+            let mut record = parts.record(&attempt).took(attempt.started.elapsed());
+            if matches!(outcome, Outcome::Failed(_)) {
+                record.operation_status = OperationStatus::Error;
+            }
+            record.output_data = output.as_ref().map(|output| output as &dyn Written);
+            trail.append(&record)
+        } else {
+            trail.append(&bare(&attempt))
+        };
+        match appended.await {
+            Ok(receipt) => Ok(Recorded { outcome, call_id: attempt.id, receipt }),
+            Err(error) => Err(unrecorded(attempt.id, &error)),
+        }
+    }
+}
+
+/// Records the intent to run something that may change the world.
+///
+/// # Errors
+/// When it cannot be recorded; nothing may run then.
+pub(super) async fn intend(attempt: &Attempt<'_>) -> Result<IntentReceipt, Unrecorded> {
+    let intended = {
+        let parts = Parts::new(attempt);
+        attempt.runtime.trail().intend(&parts.record(attempt))
+    };
+    intended.await.map_err(|error| unrecorded(attempt.id, &error))
+}
+
+/// Records something that is no call.
+pub(super) async fn note(
+    runtime: &Runtime,
+    caller: &Caller,
+    note: Note<'_>,
+) -> Result<AuditReceipt, Unrecorded> {
+    let appended = {
+        let status = match note.error {
+            Some(_) => OperationStatus::Error,
+            None => OperationStatus::Success,
+        };
+        let now = jiff::Timestamp::now();
+        let (via, operation) = (caller.via, note.operation);
+        let mut record = Record::new(note.id.as_str(), now, via, operation, note.name, status)
+            .took(note.started.elapsed());
+        record.error = note.error;
+        describe(&mut record, runtime, caller);
+        runtime.trail().append(&record)
+    };
+    appended.await.map_err(|error| unrecorded(note.id, &error))
+}
+
+fn unrecorded(call_id: CallId, error: &AppendError) -> Unrecorded {
+    tracing::error!(%error, %call_id, "a call could not be recorded and is not answered");
+    Unrecorded { call_id }
+}
+
+/// A record with nothing but what every record has, for a trail that keeps none.
+fn bare<'r>(attempt: &'r Attempt<'_>) -> Record<'r> {
+    let (id, via) = (attempt.id.as_str(), attempt.call.caller.via);
+    let (operation, name) = (OperationType::Tool, attempt.call.target);
+    Record::new(id, jiff::Timestamp::UNIX_EPOCH, via, operation, name, OperationStatus::Success)
+}
+
+/// A result as it left, redacted when it is written.
+#[derive(Debug)]
+struct Output<'p> {
+    runtime: &'p Runtime,
+    declared: Option<TypeId>,
+    value: Value,
+}
+
+impl<'p> Output<'p> {
+    fn new(attempt: &'p Attempt<'_>, outcome: &Outcome) -> Option<Self> {
+        let runtime = &**attempt.runtime;
+        let Outcome::Value(value) = outcome else { return None };
+        if !runtime.records_output() {
+            return None;
+        }
+        let value = serde_json::from_str(&value.json).ok()?;
+        let declared = attempt.endpoint.and_then(|(endpoint, _)| endpoint.definition.result);
+        Some(Self { runtime, declared, value })
+    }
+}
+
+impl Written for Output<'_> {
+    fn write_json(&self, text: &mut JsonText<'_>) {
+        let (redactor, checks) = (self.runtime.redactor(), self.runtime.checks());
+        redactor.result(checks, self.declared, &self.value).write_json(text);
+    }
+}
+
+/// What every record says about the caller and the server.
+fn describe<'r>(record: &mut Record<'r>, runtime: &'r Runtime, caller: &'r Caller) {
+    let identity = caller.principal.identity();
+    record.user_id = identity.user_id.as_deref();
+    record.principal = Some(RecordedPrincipal {
+        username: identity.username.as_deref(),
+        email: identity.email.as_deref(),
+        provider: identity.provider.as_deref(),
+    });
+    record.client = Some(Client { id: caller.client.as_deref(), ip: caller.client_ip.as_deref() });
+    record.session_id = caller.session_id.as_deref();
+    record.trace_id = caller.trace_id.as_deref();
+    record.bundle = Some(runtime.digest());
+}
+
+/// What a record borrows and nobody else owns.
+struct Parts<'p> {
+    input: Option<Box<dyn Written + 'p>>,
+    attributes: Option<Attributes<'p>>,
+    evaluated: Vec<&'p str>,
+    fired: Vec<&'p str>,
+    masked: Vec<&'p str>,
+    error: Option<String>,
+}
+
+impl<'p> Parts<'p> {
+    fn new(attempt: &'p Attempt<'_>) -> Self {
+        let trace = &attempt.trace;
+        let problems = attempt.error.iter().chain(&trace.errors).cloned().collect::<Vec<_>>();
+        Self {
+            input: input(attempt),
+            attributes: attributes(attempt),
+            evaluated: trace.evaluated.iter().map(|name| &**name).collect(),
+            fired: trace.fired.iter().map(|name| &**name).collect(),
+            masked: trace.masked.iter().map(String::as_str).collect(),
+            error: (!problems.is_empty()).then(|| problems.join("; ")),
+        }
+    }
+
+    fn record<'r>(&'r self, attempt: &'r Attempt<'_>) -> Record<'r> {
+        let operation = match attempt.call.kind {
+            Kind::Tool => OperationType::Tool,
+            Kind::Resource => OperationType::Resource,
+            Kind::Prompt => OperationType::Prompt,
+        };
+        // A resource is recorded by its template; its variables are input.
+        let name = attempt
+            .endpoint
+            .map_or(attempt.call.target, |(endpoint, _)| endpoint.definition.identity.as_str());
+        let now = jiff::Timestamp::now();
+        let caller = attempt.call.caller;
+        let status = OperationStatus::Success;
+        let mut record = Record::new(attempt.id.as_str(), now, caller.via, operation, name, status);
+        describe(&mut record, attempt.runtime, caller);
+        record.input_data = self.input.as_deref().map(|input| input as &dyn Written);
+        record.user_attributes = self.attributes.as_ref().map(|value| value as &dyn Written);
+        record.error = self.error.as_deref();
+        record.policies_evaluated = &self.evaluated;
+        record.policies_fired = &self.fired;
+        record.masked_fields = &self.masked;
+        record.policy_decision = decision(attempt);
+        record.policy_reason = attempt.trace.reason.as_deref();
+        record
+    }
+}
+
+/// What the policies decided; none where there are no policies.
+fn decision(attempt: &Attempt<'_>) -> Option<PolicyDecision> {
+    let (_, prepared) = attempt.endpoint?;
+    if prepared.input.is_empty() && prepared.output.is_empty() {
+        return None;
+    }
+    let trace = &attempt.trace;
+    Some(match (trace.denied, trace.fired.is_empty()) {
+        (true, _) => PolicyDecision::Deny,
+        (false, true) => PolicyDecision::Allow,
+        (false, false) => PolicyDecision::Warn,
+    })
+}
+
+/// The arguments, redacted: as they were understood, else as they were given.
+fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
+    let (redactor, checks) = (attempt.runtime.redactor(), attempt.runtime.checks());
+    let parameters = match attempt.endpoint {
+        Some((_, prepared)) => &prepared.parameters,
+        None => attempt.runtime.no_parameters(),
+    };
+    if let Some(arguments) = &attempt.arguments {
+        return Some(Box::new(redactor.arguments(checks, parameters, arguments)));
+    }
+    match attempt.call.given {
+        Given::Members(members) => Some(Box::new(redactor.given(checks, parameters, members))),
+        Given::Texts(_) => None,
+    }
+}
+
+/// The attributes of the caller that the endpoint's policies read.
+fn attributes<'p>(attempt: &'p Attempt<'_>) -> Option<Attributes<'p>> {
+    let (_, prepared) = attempt.endpoint?;
+    let principal = &attempt.call.caller.principal;
+    let read = prepared.reads.user.iter().filter_map(|slot| {
+        let name = principal.attribute_name(*slot)?;
+        Some((name.to_owned(), to_json(principal.attributes().get(*slot)?)))
+    });
+    let read: Map<String, Value> = read.collect();
+    if read.is_empty() {
+        return None;
+    }
+    Some(Attributes { redactor: attempt.runtime.redactor(), values: Value::Object(read) })
+}
+
+/// Attributes of a caller, redacted when they are written.
+#[derive(Debug)]
+struct Attributes<'p> {
+    redactor: &'p Redactor,
+    values: Value,
+}
+
+impl Written for Attributes<'_> {
+    fn write_json(&self, text: &mut JsonText<'_>) {
+        self.redactor.undeclared(&self.values).write_json(text);
+    }
+}
+
+/// An attribute as JSON.
+fn to_json(datum: &Datum) -> Value {
+    match datum {
+        Datum::Null => Value::Null,
+        Datum::Bool(value) => Value::Bool(*value),
+        Datum::Int(value) => Value::from(*value),
+        Datum::Uint(value) => Value::from(*value),
+        Datum::Double(value) => Value::from(*value),
+        Datum::String(text) => Value::String(text.text.to_string()),
+        Datum::Bytes(bytes) => Value::String(format!("[{} bytes]", bytes.len())),
+        Datum::Timestamp(at) => {
+            jiff::Timestamp::new(at.seconds, i32::try_from(at.nanos).unwrap_or(0))
+                .map_or(Value::Null, |at| Value::String(at.to_string()))
+        }
+        Datum::Duration(span) => {
+            Value::String(format!("{}.{:09}s", span.seconds, span.nanos.abs()))
+        }
+        Datum::List(items) => Value::Array(items.iter().map(to_json).collect()),
+        Datum::Map(entries) => Value::Object(
+            entries.iter().map(|(name, value)| (name.text.to_string(), to_json(value))).collect(),
+        ),
+        Datum::Error(problem) => Value::String(format!("[error: {problem}]")),
+    }
+}

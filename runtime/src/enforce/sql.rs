@@ -1,0 +1,140 @@
+//! SQL: run, asked about, written, all on the thread that holds the rows.
+
+use std::sync::Arc;
+
+use mxcp_schemas::bundle::definition::Body;
+use mxcp_schemas::bundle::plan::Plan;
+use tokio_util::sync::CancellationToken;
+
+use super::ask::Ruling;
+use super::execute::{Done, Fault, Work};
+use super::{Class, Failure, Outcome, Value};
+use crate::arguments::bind::bind;
+use crate::duckdb::Session;
+use crate::endpoint::Endpoint;
+use crate::endpoint::prepared::Prepared;
+use crate::limits::{Limits, size};
+use crate::output::{Form, OutputError, Table};
+
+pub(super) async fn run(
+    work: Work,
+    _endpoint: &Endpoint,
+    prepared: &Prepared,
+    cancel: &CancellationToken,
+) -> Done {
+    let runtime = Arc::clone(&work.runtime);
+    let Some(pool) = runtime.pool() else {
+        return work.fail(Fault::public("sql", "there is no database"), prepared.is_guarded);
+    };
+    let timeout = Limits::duration(runtime.query_timeout_ms());
+    // What is known so far, should the job never come back.
+    let (trace, rest) = (work.trace.clone(), work.clone());
+    tokio::select! {
+        done = pool.run(timeout, move |session| job(work, session)) => match done {
+            Ok(done) => done,
+            Err(error) => {
+                let fault = Fault::public(error.class, error.message);
+                rest.fail(fault, prepared.is_guarded)
+            }
+        },
+        // Dropping the job's future interrupts it.
+        () = cancel.cancelled() => {
+            let text = format!("the call was cancelled (call {})", rest.id);
+            let failure = Failure { class: Class::Cancelled, text };
+            (trace, Some("cancelled".into()), Outcome::Failed(failure))
+        }
+    }
+}
+
+/// Runs on a thread of the pool.
+fn job(work: Work, session: &mut Session) -> Done {
+    let runtime = Arc::clone(&work.runtime);
+    let Some(endpoint) = runtime.catalog().all().get(work.endpoint) else {
+        return work.fail(Fault::public("internal", "the endpoint is gone"), true);
+    };
+    let Ok(prepared) = runtime.prepared(endpoint) else {
+        return work.fail(Fault::public("internal", "the endpoint cannot be prepared"), true);
+    };
+    let form = Form::of(endpoint.definition.result, runtime.checks());
+    match execute(&work, endpoint, prepared, session, form) {
+        Ok(table) => decide(work, endpoint, prepared, &table, form),
+        Err(error) => work.fail(fault(&error), prepared.is_guarded),
+    }
+}
+
+/// Runs the statement and takes its rows, which are as declared.
+fn execute(
+    work: &Work,
+    endpoint: &Endpoint,
+    prepared: &Prepared,
+    session: &mut Session,
+    form: Form,
+) -> Result<Table, OutputError> {
+    let Body::Sql { text, .. } = &endpoint.definition.body else {
+        return Err(OutputError::NoRows);
+    };
+    let runtime = &work.runtime;
+    let names = prepared.parameters.list();
+    let value = |name: &str| {
+        let at = names.iter().position(|p| p.name.eq_ignore_ascii_case(name))?;
+        let (parameter, argument) = (names.get(at)?, work.arguments.values().get(at)?);
+        Some(bind(argument, runtime.checks().node(parameter.ty), runtime.checks()))
+    };
+    let max_rows = size(runtime.limits().max_result_rows);
+    let table = Table::collect(session.query(text, value)?, max_rows);
+    if table.is_err() {
+        session.reset();
+    }
+    let table = table?;
+    table.fit(form)?;
+    if let Some(result) = endpoint.definition.result {
+        table.check(form, result, runtime.checks())?;
+    }
+    Ok(table)
+}
+
+/// Asks the output policies, and writes what they leave.
+fn decide(
+    mut work: Work,
+    endpoint: &Endpoint,
+    prepared: &Prepared,
+    table: &Table,
+    form: Form,
+) -> Done {
+    let runtime = Arc::clone(&work.runtime);
+    let response = prepared.reads.response.then(|| {
+        table.datum(form, endpoint.definition.result, runtime.checks(), runtime.symbols())
+    });
+    let inert = Plan::inert();
+    let ruling = work.rule(endpoint, prepared, response.as_ref());
+    let plan = match &ruling {
+        Ruling::Keep => &inert,
+        Ruling::Change(plan) => plan,
+        Ruling::Deny(denial) => {
+            let changed = !matches!(&endpoint.definition.body, Body::Sql { read_only: true, .. });
+            return work.deny(denial, changed);
+        }
+    };
+    let mut out = Vec::new();
+    let max_bytes = size(runtime.limits().max_result_bytes);
+    if let Err(error) = table.write_json(form, plan, max_bytes, &mut out) {
+        return work.fail(fault(&error), prepared.is_guarded);
+    }
+    match String::from_utf8(out) {
+        Ok(json) => {
+            let value = Value { json, is_object: form == Form::Row };
+            (work.trace, work.error, Outcome::Value(value))
+        }
+        Err(_) => work.fail(Fault::public("internal", "the result is not UTF-8"), true),
+    }
+}
+
+/// DuckDB's words may hold values and are for operators; ours hold none.
+fn fault(error: &OutputError) -> Fault {
+    match error {
+        OutputError::Duck(error) => {
+            Fault { class: error.class.into(), detail: error.message.clone(), is_public: false }
+        }
+        other => Fault::public("result", other.to_string()),
+    }
+}

@@ -1,0 +1,166 @@
+//! From a bundle and its surroundings to a runtime at work: configuration, database, audit trail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mxcp_schemas::bundle::container::OpenError;
+
+use crate::audit::redact::{Redactor, Words};
+use crate::audit::{Config as TrailConfig, Durability, Trail};
+use crate::bundle::{Accepted, Bundle, BundleError, RollbackError};
+use crate::config::{self, Config, ConfigError, Process, Surroundings as _, Wanted};
+use crate::duckdb::{DuckError, Pool, Settings};
+use crate::limits::{Limits, UnknownLimit};
+use crate::serve::{Around, Runtime, StartError};
+
+/// How a runtime is started.
+#[derive(Debug, Clone, Default)]
+pub struct Launch {
+    /// folder that relative paths are below
+    pub root: PathBuf,
+    /// the user file; otherwise `$MXCP_CONFIG` or `~/.mxcp/config.yml`
+    pub config: Option<PathBuf>,
+    /// whether an older bundle than the last is accepted
+    pub allow_rollback: bool,
+    /// whether accepted bundles are remembered
+    pub remember: bool,
+    /// whether calls are recorded; `None` is as the bundle says
+    pub audit: Option<bool>,
+    /// whether the database is opened without write access, whatever the bundle says
+    pub read_only: bool,
+}
+
+/// Why a runtime cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle breaks a rule.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The bundle is older than the last.
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A limit is not known.
+    #[error(transparent)]
+    Limit(#[from] UnknownLimit),
+    /// The database cannot be opened.
+    #[error("the database `{path}` cannot be opened: {error}")]
+    Database {
+        /// as configured
+        path: String,
+        /// why
+        error: DuckError,
+    },
+    /// The folder of the database cannot be made.
+    #[error("the folder `{}` cannot be made: {source}", path.display())]
+    Folder {
+        /// the folder
+        path: PathBuf,
+        /// why
+        source: std::io::Error,
+    },
+    /// The audit trail cannot be opened.
+    #[error(transparent)]
+    Trail(#[from] crate::audit::OpenError),
+    /// The bundle cannot be put to work.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Puts a bundle to work with what surrounds it.
+///
+/// # Errors
+/// The first thing that is missing or wrong.
+pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config), LaunchError> {
+    let opened = bundle.contents()?;
+    let manifest: mxcp_schemas::bundle::manifest::Manifest =
+        rkyv::deserialize::<_, rkyv::rancor::Error>(opened.manifest)
+            .map_err(|_| StartError::Section("manifest"))?;
+    if launch.remember {
+        let accepted = Accepted::new(&launch.root.join(".mxcp"));
+        let header = bundle.header();
+        accepted.accept(&manifest.project, &manifest.profile, header, launch.allow_rollback)?;
+    }
+    let process = Process;
+    let wanted = Wanted {
+        project: &manifest.project,
+        profile: &manifest.profile,
+        secrets: &manifest.secrets,
+    };
+    let config = config::load(launch.config.as_deref(), &process, wanted)?;
+    let pool = open_database(&manifest.duckdb, &manifest.limits, launch)?;
+    let trail = open_trail(&manifest.audit, launch)?;
+    trail.set_bundle(&bundle.header().digest_hex());
+    let words = manifest.audit.redact_keys.iter().map(String::as_str);
+    let redactor = Redactor::new(Words::new(words), None);
+    let around = Around { trail, redactor, pool: Some(pool) };
+    Ok((Arc::new(Runtime::open(bundle, around)?), config))
+}
+
+fn open_database(
+    duckdb: &mxcp_schemas::bundle::manifest::DuckDb,
+    limits: &[(String, u64)],
+    launch: &Launch,
+) -> Result<Pool, LaunchError> {
+    let asked = Process.variable("MXCP_DUCKDB_PATH").unwrap_or_else(|| duckdb.path.clone());
+    let path = launch.root.join(&asked);
+    let read_only =
+        launch.read_only || duckdb.read_only || is_on(Process.variable("MXCP_READONLY").as_deref());
+    if !read_only {
+        make_folder(&path)?;
+    }
+    let settings = Settings {
+        path: Some(path),
+        read_only,
+        memory_limit: duckdb.memory_limit.clone(),
+        threads: duckdb.threads,
+        max_temp_directory_size: None,
+        external_access: duckdb.external_access,
+        allowed_directories: duckdb
+            .allowed_directories
+            .iter()
+            .map(|folder| launch.root.join(folder))
+            .collect(),
+        extensions: Vec::new(),
+    };
+    let failed = |error| LaunchError::Database { path: asked.clone(), error };
+    let database = settings.open().map_err(failed)?;
+    let workers = match Limits::new(limits)?.sql_workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => usize::try_from(workers).unwrap_or(1),
+    };
+    Pool::start(&database, workers).map_err(failed)
+}
+
+fn open_trail(
+    audit: &mxcp_schemas::bundle::manifest::Audit,
+    launch: &Launch,
+) -> Result<Trail, LaunchError> {
+    let asked = Process.variable("MXCP_AUDIT_ENABLED").map(|v| is_on(Some(&v)));
+    if !launch.audit.or(asked).unwrap_or(audit.enabled) {
+        return Ok(Trail::disabled());
+    }
+    let path = launch.root.join(&audit.path);
+    make_folder(&path)?;
+    let mut config = TrailConfig::new(path);
+    config.durability = if audit.strict { Durability::Strict } else { Durability::Batch };
+    config.max_file_size_bytes = audit.max_file_size_bytes;
+    config.retention_days = Some(audit.retention_days);
+    Ok(Trail::open(&config)?)
+}
+
+fn make_folder(file: &Path) -> Result<(), LaunchError> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| LaunchError::Folder { path: folder.to_owned(), source })
+}
+
+/// Whether a variable of the environment says yes.
+fn is_on(value: Option<&str>) -> bool {
+    value.is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))
+}

@@ -1,0 +1,227 @@
+//! A bundle at work.
+
+use mxcp_policy::datum::Symbols;
+use mxcp_policy::predicate::LinkError;
+use mxcp_schemas::bundle::container::{Bundle as Contents, OpenError, Opened};
+use mxcp_schemas::bundle::manifest::Manifest;
+use rkyv::rancor;
+
+use crate::arguments::Parameters;
+use crate::audit::Trail;
+use crate::audit::redact::Redactor;
+use crate::bundle::Bundle;
+use crate::check::Checks;
+use crate::duckdb::Pool;
+use crate::endpoint::prepared::{self, Machinery, PrepareError, Prepared};
+use crate::endpoint::{Catalog, Endpoint};
+use crate::gate::Gate;
+use crate::limits::{Limits, UnknownLimit, size};
+use crate::principal::{ContextError, Principal, Vocabulary};
+use crate::prompt::Renderer;
+
+/// Everything that calls need.
+#[derive(Debug)]
+pub struct Runtime {
+    manifest: Manifest,
+    digest: String,
+    checks: Checks,
+    symbols: Symbols,
+    machinery: Machinery,
+    catalog: Catalog,
+    no_parameters: Parameters,
+    renderer: Renderer,
+    trail: Trail,
+    redactor: Redactor,
+    pool: Option<Pool>,
+    gate: Gate,
+    limits: Limits,
+}
+
+/// Why a bundle cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It breaks a rule of the format.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A section cannot be read.
+    #[error("the bundle's {0} section cannot be read; build it again")]
+    Section(&'static str),
+    /// A condition cannot be linked.
+    #[error("the bundle's conditions cannot be used: {0}")]
+    Link(#[from] LinkError),
+    /// A limit is not known.
+    #[error(transparent)]
+    Limit(#[from] UnknownLimit),
+}
+
+/// What surrounds a bundle.
+#[derive(Debug)]
+pub struct Around {
+    /// where calls are recorded
+    pub trail: Trail,
+    /// how records are redacted
+    pub redactor: Redactor,
+    /// the database; without one SQL endpoints answer with an error
+    pub pool: Option<Pool>,
+}
+
+impl Runtime {
+    /// Puts a bundle to work.
+    ///
+    /// # Errors
+    /// When it breaks a rule that the compiler keeps.
+    pub fn open(bundle: &Bundle, around: Around) -> Result<Self, StartError> {
+        let opened = bundle.contents()?;
+        Self::new(owned(&opened)?, opened.header.digest_hex(), around)
+    }
+
+    /// Puts the contents of a bundle to work.
+    ///
+    /// # Errors
+    /// When they break a rule that the compiler keeps.
+    pub fn new(contents: Contents, digest: String, around: Around) -> Result<Self, StartError> {
+        let Contents { manifest, types, endpoints, predicates, sources: _ } = contents;
+        let limits = Limits::new(&manifest.limits)?;
+        let mut symbols = Symbols::default();
+        let users = prepared::users(manifest.user_attributes.len());
+        let machinery = Machinery::link(predicates, users, &mut symbols)?;
+        Ok(Self {
+            digest,
+            checks: Checks::new(types),
+            symbols,
+            machinery,
+            catalog: Catalog::new(endpoints),
+            no_parameters: Parameters::none(),
+            renderer: Renderer::new(size(limits.max_template_output_bytes)),
+            trail: around.trail,
+            redactor: around.redactor,
+            pool: around.pool,
+            gate: Gate::new(&limits),
+            limits,
+            manifest,
+        })
+    }
+
+    /// Somebody of whom nothing is known.
+    pub fn anonymous(&self) -> Principal {
+        Principal::anonymous(self.vocabulary())
+    }
+
+    /// Somebody described by a JSON object, as tests and the command line describe callers.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object.
+    pub fn principal(&self, context: &str) -> Result<Principal, ContextError> {
+        Principal::from_context(self.vocabulary(), context)
+    }
+
+    fn vocabulary(&self) -> Vocabulary<'_> {
+        Vocabulary {
+            symbols: &self.symbols,
+            attributes: &self.manifest.user_attributes,
+            checks: &self.checks,
+            programs: self.machinery.len(),
+        }
+    }
+
+    /// An endpoint in the form that calls are made with.
+    ///
+    /// # Errors
+    /// When the bundle breaks a rule that the compiler keeps.
+    pub fn prepared<'e>(&self, endpoint: &'e Endpoint) -> Result<&'e Prepared, &'e PrepareError> {
+        let users = prepared::users(self.manifest.user_attributes.len());
+        endpoint.prepared(&self.machinery, &self.checks, users)
+    }
+
+    /// What the bundle says of itself.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The name of the project.
+    pub fn project(&self) -> &str {
+        &self.manifest.project
+    }
+
+    /// The digest of the bundle, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The endpoints.
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Declared types.
+    pub const fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// The strings that conditions mention.
+    pub const fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// Conditions and plans.
+    pub const fn machinery(&self) -> &Machinery {
+        &self.machinery
+    }
+
+    /// The limits of the server.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Where calls are recorded.
+    pub const fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    pub(crate) const fn pool(&self) -> Option<&Pool> {
+        self.pool.as_ref()
+    }
+
+    /// How long a statement may run: what the database's configuration says, or the limit.
+    pub(crate) fn query_timeout_ms(&self) -> u64 {
+        self.manifest.duckdb.query_timeout_ms.unwrap_or(self.limits.query_timeout_ms)
+    }
+
+    pub(crate) const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    pub(crate) const fn renderer(&self) -> &Renderer {
+        &self.renderer
+    }
+
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The parameters of what does not exist.
+    pub(crate) const fn no_parameters(&self) -> &Parameters {
+        &self.no_parameters
+    }
+
+    pub(crate) const fn records_output(&self) -> bool {
+        self.manifest.audit.output_data
+    }
+}
+
+/// The contents of a bundle, apart from the texts for readers.
+fn owned(opened: &Opened<'_>) -> Result<Contents, StartError> {
+    macro_rules! section {
+        ($name:ident) => {
+            rkyv::deserialize::<_, rancor::Error>(opened.$name)
+                .map_err(|_| StartError::Section(stringify!($name)))?
+        };
+    }
+    Ok(Contents {
+        manifest: section!(manifest),
+        types: section!(types),
+        endpoints: section!(endpoints),
+        predicates: section!(predicates),
+        sources: mxcp_schemas::bundle::source::Sources::default(),
+    })
+}
