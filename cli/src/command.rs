@@ -7,8 +7,12 @@ mod eval;
 mod init;
 mod inspect;
 mod list;
+mod log;
 mod query;
+mod run;
 mod schema;
+mod serve;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +45,10 @@ enum Command {
     Inspect(inspect::Args),
     Eval(eval::Args),
     List(list::Args),
+    Run(run::Args),
+    Test(test::Args),
+    Serve(serve::Args),
+    Log(Box<log::Args>),
     Query(query::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -63,6 +71,10 @@ impl Cli {
             Command::Eval(args) => args.run(ui),
             Command::Query(args) => args.run(ui),
             Command::List(args) => args.run(ui),
+            Command::Run(args) => args.run(ui),
+            Command::Test(args) => args.run(ui),
+            Command::Serve(args) => args.run(ui),
+            Command::Log(args) => args.run(ui),
             Command::Schema(args) => args.run(ui),
             Command::Completions(args) => args.run(ui),
         }
@@ -70,7 +82,7 @@ impl Cli {
 }
 
 /// A JSON document that is given as text or as `@file`.
-fn json_argument(option: &str, text: &str) -> Result<Value, Failure> {
+pub fn json_argument(option: &str, text: &str) -> Result<Value, Failure> {
     let read;
     let text = match text.strip_prefix('@') {
         Some(path) => {

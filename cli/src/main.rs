@@ -5,6 +5,7 @@
 
 mod command;
 mod exit;
+mod local;
 mod probe;
 mod project;
 mod report;
