@@ -1,5 +1,5 @@
 //! What an audited call costs: one `fdatasync` measured beside the trail in the same run, then the
-//! throughput of many callers, the verification and the encoding of a record.
+//! throughput of many callers, the encoding of a record, verification and questions.
 //!
 //! `cargo bench -p mxcp-runtime --bench audit [FOLDER]`; give a folder on the disk that counts.
 
@@ -11,12 +11,12 @@
     reason = "rates are printed, not computed with"
 )]
 
-use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use mxcp_runtime::audit::query::{Filter, Log};
 use mxcp_runtime::audit::verify::{Options, verify};
 use mxcp_runtime::audit::{CallId, Config, Durability, Trail};
 use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, PolicyDecision, Record};
@@ -126,10 +126,9 @@ fn encoding(input: &Value) {
     println!("{:<28} {:?} for {} bytes", "encoding", began.elapsed() / TIMES, out.len());
 }
 
-/// A million records, made by repeating what the trail writes: sealed in one thread as fast as it
-/// goes, through a batch trail.
+/// Verifies and questions a trail of many segments, made by a batch trail as fast as it goes.
 fn verification(folder: &Path) {
-    const RECORDS: usize = 200_000;
+    const RECORDS: usize = 500_000;
     let path = folder.join("many/logs.jsonl");
     let mut config = Config::new(&path);
     config.durability = Durability::Batch;
@@ -145,7 +144,17 @@ fn verification(folder: &Path) {
     assert!(report.is_consistent() && report.records == RECORDS as u64);
     let rate = RECORDS as f64 / began.elapsed().as_secs_f64();
     println!("{:<28} {rate:.0} records/s", "verification");
-    std::io::stdout().flush().unwrap();
+    let mut log = Log::open(&path, None).unwrap();
+    let nobody = Filter { user: Some("nobody".to_owned()), ..Filter::default() };
+    for (name, filter) in [("the newest 100", Filter::default()), ("nobody's records", nobody)] {
+        let began = Instant::now();
+        let mut found = 0;
+        log.select(&filter, Some(100), |_| found += 1).unwrap();
+        println!("{name:<28} {:?} for {found} of {RECORDS}", began.elapsed());
+    }
+    let began = Instant::now();
+    log.stats(&Filter::default()).unwrap();
+    println!("{:<28} {:?} for {RECORDS}", "numbers", began.elapsed());
 }
 
 fn median(samples: &[Duration]) -> Duration {

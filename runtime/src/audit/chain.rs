@@ -4,7 +4,9 @@
 //! canonical form: whoever checks a line hashes what is there.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use memchr::memmem::{Finder, FinderRev};
 use mxcp_schemas::audit::{HASH_FIELD, Seal};
 use sha2::{Digest, Sha256};
 
@@ -83,6 +85,12 @@ pub enum Flaw {
 const TAIL_BYTES: usize = 82;
 /// Bytes in which `,"trail_id":"` must stand before the tail: ids, numbers and a signature.
 const SEAL_BYTES_MAX: usize = 1_024;
+
+/// Where a seal begins.
+static PLACE: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(",\"trail_id\":\""));
+/// What stands before the kind of a `system` record.
+static SYSTEM: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"operation_type\":\"system\",\"operation_name\":\""));
 
 impl Chain {
     /// The chain of a trail without records.
@@ -166,7 +174,7 @@ fn place(covered: &[u8], hash: Hash) -> Option<Sealed<'_>> {
     let from = covered.len().saturating_sub(SEAL_BYTES_MAX);
     let end = covered.get(from..)?;
     // A quote within a text is escaped, so the last such sequence is the member itself.
-    let at = memchr::memmem::rfind(end, b",\"trail_id\":\"")?;
+    let at = PLACE.rfind(end)?;
     let body = covered.get(..from + at)?;
     let seal = str::from_utf8(end.get(at..)?).ok()?;
     let rest = seal.strip_prefix(",\"trail_id\":\"")?;
@@ -199,9 +207,8 @@ impl Sealed<'_> {
         // These members stand before everything that a client can say at length, and a quote that
         // it says is escaped.
         const HEAD_BYTES: usize = 512;
-        const MARK: &[u8] = b"\"operation_type\":\"system\",\"operation_name\":\"";
         let head = self.body.get(..HEAD_BYTES.min(self.body.len()))?;
-        let at = memchr::memmem::find(head, MARK)? + MARK.len();
+        let at = SYSTEM.find(head)? + SYSTEM.needle().len();
         let rest = head.get(at..)?;
         str::from_utf8(rest.get(..memchr::memchr(b'"', rest)?)?).ok()
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use mxcp_schemas::audit::LINE_BYTES_MAX;
 
 /// Bytes asked of the file at a time.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

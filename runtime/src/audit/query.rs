@@ -41,7 +41,7 @@ const FIRST_GROUP_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a group of segments of which the newest few are taken.
 const GROUP_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of a group of segments that is sorted at once: it must fit into the database's memory.
-const SORT_BYTES: u64 = 64 * 1024 * 1024;
+const SORT_BYTES: u64 = 32 * 1024 * 1024;
 /// Bytes of a group of segments that is sifted at once.
 const SIFT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// How far clocks may step back without a record being overlooked by its segment's time.

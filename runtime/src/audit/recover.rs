@@ -99,6 +99,13 @@ pub(super) fn recover(layout: &Layout, loaded: &Loaded, fresh_id: String) -> io:
     let Some((head, chain)) = known else {
         return unknown(layout, &segments, loaded, fresh_id);
     };
+    if head.seq == 0
+        && let Some((first, rest)) = segments.split_first()
+        && first.first_seq == 1
+    {
+        // The process died before the sidecar was written for the first time.
+        return follow(layout, first, rest, 0, chain);
+    }
     let Some(position) =
         segments.iter().position(|segment| Some(&segment.name) == head.segment.as_ref())
     else {
@@ -107,7 +114,7 @@ pub(super) fn recover(layout: &Layout, loaded: &Loaded, fresh_id: String) -> io:
     let Some((first, rest)) = segments.get(position..).and_then(<[Segment]>::split_first) else {
         return absent(layout, &segments, head, chain);
     };
-    if let Some(found) = lost(layout, first, rest.last().unwrap_or(first), head, &chain)? {
+    if let Some(found) = lost(layout, first, &segments, head, &chain)? {
         return Ok(found);
     }
     follow(layout, first, rest, head.offset, chain)
@@ -166,8 +173,8 @@ fn unknown(
         return Ok(Recovered { chain, gap: None, torn: None, at: None });
     };
     let reason = if *loaded == Loaded::Missing { "head_missing" } else { "head_damaged" };
-    let mut chain = Chain { seq: last.first_seq.saturating_sub(1), ..Chain::new(fresh_id) };
-    let torn = resume(layout, last, &mut chain)?;
+    let mut chain = Chain::new(fresh_id);
+    let torn = resume(layout, segments, &mut chain)?;
     let gap = Gap {
         reason,
         first_seq: chain.seq + 1,
@@ -188,14 +195,14 @@ fn absent(
         return Ok(Recovered { chain, gap: None, torn: None, at: None });
     }
     let detail = json!({"segment": head.segment, "head_seq": head.seq});
-    mismatch(layout, segments.last(), chain, "segment_missing", detail)
+    mismatch(layout, segments, chain, "segment_missing", detail)
 }
 
 /// Whether the record that the sidecar names is where it should be; if not, what is there.
 fn lost(
     layout: &Layout,
     segment: &Segment,
-    last: &Segment,
+    segments: &[Segment],
     head: &Head,
     chain: &Chain,
 ) -> io::Result<Option<Recovered>> {
@@ -212,39 +219,55 @@ fn lost(
         "expected_bytes": head.offset,
         "found_bytes": length,
     });
-    mismatch(layout, Some(last), chain.clone(), reason, detail).map(Some)
+    mismatch(layout, segments, chain.clone(), reason, detail).map(Some)
 }
 
 /// The trail does not end as the sidecar says: goes on after whichever of both is further, and
 /// says which numbers are in doubt.
 fn mismatch(
     layout: &Layout,
-    last: Option<&Segment>,
+    segments: &[Segment],
     chain: Chain,
     reason: &'static str,
     detail: Value,
 ) -> io::Result<Recovered> {
     let mut found = Chain { seq: 0, ..chain.clone() };
-    let torn = match last {
-        Some(last) => resume(layout, last, &mut found)?,
-        None => None,
-    };
+    let torn = resume(layout, segments, &mut found)?;
     let first_seq = if found.seq < chain.seq { found.seq + 1 } else { chain.seq };
     let gap = Gap { reason, first_seq, acknowledged: true, detail };
     let chain = if found.seq > chain.seq { found } else { chain };
     Ok(Recovered { chain, gap: Some(gap), torn, at: None })
 }
 
-/// Moves `chain` to the last record of a segment that stands by itself, whatever comes before it,
-/// and puts a torn end aside. Without a hash the chain knows no trail yet: the first record names it.
-fn resume(layout: &Layout, segment: &Segment, chain: &mut Chain) -> io::Result<Option<Torn>> {
+/// Moves `chain` to the last record that stands by itself, whatever comes before it, and puts a
+/// torn end of the last segment aside. The last segments may be empty: a process may die after it
+/// has created one.
+fn resume(layout: &Layout, segments: &[Segment], chain: &mut Chain) -> io::Result<Option<Torn>> {
+    let mut torn = None;
+    for (i, segment) in segments.iter().rev().enumerate() {
+        let before = chain.seq;
+        let open_end = last_record(segment, chain)?;
+        if i == 0 {
+            torn = open_end.map(|offset| put_aside(layout, segment, offset)).transpose()?;
+        }
+        if chain.seq > before {
+            break;
+        }
+    }
+    Ok(torn)
+}
+
+/// Moves `chain` to the last record of a segment that stands by itself. Returns where a line
+/// begins that is not terminated. Without a hash the chain knows no trail yet: the first record
+/// names it.
+fn last_record(segment: &Segment, chain: &mut Chain) -> io::Result<Option<u64>> {
     let mut lines = Lines::new(File::open(&segment.path)?, 0);
     let mut open_end = None;
     while let Some(line) = lines.next_line()? {
         match line.end {
             End::Feed => {
                 if let Ok(record) = chain::open(line.bytes)
-                    && record.seq >= chain.seq
+                    && record.seq > chain.seq
                     && (record.trail_id == chain.trail_id || chain.head.is_none())
                 {
                     record.trail_id.clone_into(&mut chain.trail_id);
@@ -255,7 +278,7 @@ fn resume(layout: &Layout, segment: &Segment, chain: &mut Chain) -> io::Result<O
             End::Limit => {}
         }
     }
-    open_end.map(|offset| put_aside(layout, segment, offset)).transpose()
+    Ok(open_end)
 }
 
 /// Follows the chain through a segment. Returns where it stopped, and the offset up to which the

@@ -6,7 +6,7 @@ use super::QueryError;
 use crate::duckdb::{Cell, Connection, DuckError, Settings};
 
 /// Memory that DuckDB may use for a question.
-const QUERY_MEMORY: &str = "320MiB";
+const QUERY_MEMORY: &str = "256MiB";
 
 /// A database of its own for questions to one trail.
 #[derive(Debug)]

@@ -228,6 +228,34 @@ fn a_missing_or_damaged_sidecar_is_a_gap_in_which_nothing_need_be_missing() {
     }
 }
 
+/// A process may die after it has created a segment, whatever the sidecar knows.
+#[test]
+fn an_empty_last_segment_does_not_hide_what_came_before() {
+    let heads: [fn(&Path, &Segment); 3] = [
+        |path, _| std::fs::remove_file(Layout::new(path).unwrap().head()).unwrap(),
+        |path, segment| set_head(path, segment, &ends(segment)[0]),
+        |path, segment| {
+            let trail_id = ends(segment).remove(0).1.trail_id;
+            let head = Layout::new(path).unwrap().head();
+            std::fs::remove_file(&head).unwrap();
+            let mut sidecar = Sidecar::open(&Disk, &head, &Loaded::Missing).unwrap();
+            sidecar.write(&Chain::new(trail_id), None, 0).unwrap();
+        },
+    ];
+    for (i, set) in heads.iter().enumerate() {
+        let place = place();
+        let segment = written(&place.path, 4);
+        let empty = Layout::new(&place.path).unwrap().segment(Timestamp::now(), 5);
+        std::fs::write(&empty.path, "").unwrap();
+        set(&place.path, &segment);
+        let trail = Trail::open(&Config::new(&place.path)).unwrap();
+        let seq = append(&trail, "next").unwrap();
+        drop(trail);
+        assert_eq!(seq, if i == 0 { 6 } else { 5 });
+        assert_eq!(consistent(&place.path).records, seq);
+    }
+}
+
 #[test]
 fn a_missing_segment_is_a_gap() {
     let place = place();

@@ -26,7 +26,7 @@ fn problem(path: &Path) -> (u64, u64, Fault) {
 #[test]
 fn every_flipped_bit_is_found_in_its_record() {
     let place = place();
-    let segment = written(&place.path, 4);
+    let segment = written(&place.path, 2);
     let good = std::fs::read(&segment.path).unwrap();
     let mut bytes = good.clone();
     let mut seq = 1;
