@@ -1,4 +1,10 @@
 //! The official MCP clients against the shipped programs, over HTTP and standard input.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use mxcp_tests::binaries;
 use mxcp_tests::clients::{Client, Target, inspector};

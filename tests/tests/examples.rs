@@ -1,5 +1,11 @@
 //! The examples: they check without a word, their tests pass, and MXCP's security quick start does
 //! what its page says.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use mxcp_tests::project::Project;
 use serde_json::{Value, json};
@@ -24,8 +30,14 @@ fn the_security_quick_start_denies_filters_and_records() {
     let project = Project::copy("examples/quickstart");
     let call = |user: &str| {
         let arguments = [
-            "run", "tool", "sensitive_data", "--param", "employee_id=e1", "--json",
-            "--user-context", user,
+            "run",
+            "tool",
+            "sensitive_data",
+            "--param",
+            "employee_id=e1",
+            "--json",
+            "--user-context",
+            user,
         ];
         let done = project.run(&arguments);
         (done.status.code(), json_of(&String::from_utf8_lossy(&done.stdout)))

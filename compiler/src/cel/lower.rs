@@ -100,32 +100,7 @@ impl Lowering<'_> {
         let typed = self.typed;
         match &typed.tree.get(id).kind {
             Kind::Ident(name) => self.local(id, name, dst),
-            Kind::Select { operand, field, optional, .. } => {
-                self.emit(*operand, dst);
-                let name = self.constant(Const::String(field.clone()));
-                let op = if *optional {
-                    Op::SelectOptional { dst, src: dst, name }
-                } else {
-                    Op::Select { dst, src: dst, name }
-                };
-                self.op(id, op);
-            }
-            Kind::Has { operand, field, .. } => {
-                self.emit(*operand, dst);
-                let name = self.constant(Const::String(field.clone()));
-                self.op(id, Op::Has { dst, src: dst, name });
-            }
-            Kind::Index { operand, index, optional } => {
-                self.emit(*operand, dst);
-                let key = self.register();
-                self.emit(*index, key);
-                let op = if *optional {
-                    Op::IndexOptional { dst, src: dst, key }
-                } else {
-                    Op::Index { dst, src: dst, key }
-                };
-                self.op(id, op);
-            }
+            Kind::Select { .. } | Kind::Has { .. } | Kind::Index { .. } => self.access(id, dst),
             Kind::Unary(Unary::Not, operand) => {
                 self.emit(*operand, dst);
                 self.op(id, Op::Not { dst, src: dst });
@@ -155,6 +130,40 @@ impl Lowering<'_> {
                 self.locals.pop();
             }
             Kind::Literal(_) | Kind::Invalid => self.full = true,
+        }
+    }
+
+    /// Fields, their presence, and elements.
+    fn access(&mut self, id: ExprId, dst: Reg) {
+        let typed = self.typed;
+        match &typed.tree.get(id).kind {
+            Kind::Select { operand, field, optional, .. } => {
+                self.emit(*operand, dst);
+                let name = self.constant(Const::String(field.clone()));
+                let op = if *optional {
+                    Op::SelectOptional { dst, src: dst, name }
+                } else {
+                    Op::Select { dst, src: dst, name }
+                };
+                self.op(id, op);
+            }
+            Kind::Has { operand, field, .. } => {
+                self.emit(*operand, dst);
+                let name = self.constant(Const::String(field.clone()));
+                self.op(id, Op::Has { dst, src: dst, name });
+            }
+            Kind::Index { operand, index, optional } => {
+                self.emit(*operand, dst);
+                let key = self.register();
+                self.emit(*index, key);
+                let op = if *optional {
+                    Op::IndexOptional { dst, src: dst, key }
+                } else {
+                    Op::Index { dst, src: dst, key }
+                };
+                self.op(id, op);
+            }
+            _ => self.full = true,
         }
     }
 

@@ -201,18 +201,8 @@ impl<'p> Flow<'p> {
     }
 
     fn operands(&self, op: Op, state: &[Held]) -> Result<(), &'static str> {
-        let value = |register: Reg| match read(state, register)? {
-            Held::Value | Held::Left => Ok(()),
-            Held::Nothing => Err("a register is read before it is written"),
-            _ => Err("a register that is under construction is read"),
-        };
-        let held = |register: Reg, wanted: &[Held]| {
-            if wanted.contains(&read(state, register)?) {
-                Ok(())
-            } else {
-                Err("a register does not hold what the instruction needs")
-            }
-        };
+        let value = |register: Reg| is_value(state, register);
+        let held = |register: Reg, wanted: &[Held]| holds(state, register, wanted);
         match op {
             Op::Const { value: id, .. } => {
                 let exists = usize::from(id.0) < self.program.constants.len();
@@ -256,19 +246,11 @@ impl<'p> Flow<'p> {
             }
             Op::Jump { .. } | Op::NewList { .. } | Op::NewMap { .. } | Op::Repeat { .. } => Ok(()),
             Op::JumpIfTrue { cond, .. } | Op::JumpIfFalse { cond, .. } => value(cond),
-            Op::Append { list, value: item } | Op::AppendOptional { list, value: item } => {
-                held(list, &[Held::List])?;
-                value(item)
-            }
-            Op::Insert { map, key, value: item } | Op::InsertOptional { map, key, value: item } => {
-                held(map, &[Held::Map])?;
-                value(key)?;
-                value(item)
-            }
-            Op::InsertAll { map, entries } => {
-                held(map, &[Held::Map])?;
-                value(entries)
-            }
+            Op::Append { .. }
+            | Op::AppendOptional { .. }
+            | Op::Insert { .. }
+            | Op::InsertOptional { .. }
+            | Op::InsertAll { .. } => building(op, state),
             Op::Finish { dst } => held(dst, &[Held::List, Held::Map]),
             Op::Next { iter, .. } => held(iter, &[Held::Iterator]),
         }
@@ -288,6 +270,44 @@ impl<'p> Flow<'p> {
             (_, false) => Err("an input is loaded that the program does not say it depends on"),
             _ => Ok(()),
         }
+    }
+}
+
+/// The operands of instructions that build lists and maps.
+fn building(op: Op, state: &[Held]) -> Result<(), &'static str> {
+    let value = |register: Reg| is_value(state, register);
+    let held = |register: Reg, wanted: &[Held]| holds(state, register, wanted);
+    match op {
+        Op::Append { list, value: item } | Op::AppendOptional { list, value: item } => {
+            held(list, &[Held::List])?;
+            value(item)
+        }
+        Op::Insert { map, key, value: item } | Op::InsertOptional { map, key, value: item } => {
+            held(map, &[Held::Map])?;
+            value(key)?;
+            value(item)
+        }
+        Op::InsertAll { map, entries } => {
+            held(map, &[Held::Map])?;
+            value(entries)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_value(state: &[Held], register: Reg) -> Result<(), &'static str> {
+    match read(state, register)? {
+        Held::Value | Held::Left => Ok(()),
+        Held::Nothing => Err("a register is read before it is written"),
+        _ => Err("a register that is under construction is read"),
+    }
+}
+
+fn holds(state: &[Held], register: Reg, wanted: &[Held]) -> Result<(), &'static str> {
+    if wanted.contains(&read(state, register)?) {
+        Ok(())
+    } else {
+        Err("a register does not hold what the instruction needs")
     }
 }
 

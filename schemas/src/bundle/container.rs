@@ -22,12 +22,16 @@
 //! All numbers are little-endian. Whoever opens a bundle checks, in this order: bounds, digest,
 //! signature, the archives. Nothing is believed before it was checked.
 
+mod error;
+
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
 use super::definition::{ArchivedEndpoints, ArchivedPredicates, ArchivedTypes};
 use super::definition::{Endpoints, Predicates, Types};
 use super::manifest::{ArchivedManifest, Manifest};
 use super::source::{ArchivedSources, Sources};
+
+pub use error::{OpenError, SealError};
 
 /// The first eight bytes of every bundle.
 pub const MAGIC: [u8; 8] = *b"MXCPBNDL";
@@ -93,89 +97,6 @@ impl Section {
             Self::Sources => "sources",
         }
     }
-}
-
-/// Why bytes are not a bundle that may be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The magic is missing.
-    #[error("this is not an mxcp bundle: it does not begin with `MXCPBNDL`")]
-    NotABundle,
-    /// Another format.
-    #[error(
-        "the bundle has format {found} and this runtime reads format {FORMAT_VERSION}; build it with the `mxcp` of the same release"
-    )]
-    Format {
-        /// the version found
-        found: u32,
-    },
-    /// The bundle wants a newer runtime.
-    #[error("the bundle needs mxcp-runtime {0}.{1}.{2} or later")]
-    RuntimeTooOld(u16, u16, u16),
-    /// The archives hold types of another release.
-    #[error(
-        "the bundle was written by another release of the compiler (schema hash differs); build it again"
-    )]
-    Schema,
-    /// The file is shorter or longer than it says.
-    #[error(
-        "the bundle says that it has {expected} bytes and has {found}: it was cut off or something was added"
-    )]
-    Length {
-        /// as the header says
-        expected: u64,
-        /// as it is
-        found: u64,
-    },
-    /// The file is larger than [`MAX_BUNDLE_BYTES`].
-    #[error("the bundle has {0} bytes; at most {MAX_BUNDLE_BYTES} are read")]
-    TooLarge(u64),
-    /// Header or table break a rule.
-    #[error("the bundle's {part} is damaged: {problem}")]
-    Layout {
-        /// which part
-        part: &'static str,
-        /// what is wrong
-        problem: &'static str,
-    },
-    /// The digest does not match.
-    #[error("the bundle's digest does not match its content: the file was damaged or changed")]
-    Digest,
-    /// There is a signature and it is wrong.
-    #[error("the bundle's signature is not valid for its content")]
-    Signature,
-    /// A key is trusted and the bundle is unsigned.
-    #[error(
-        "the bundle is not signed, and a public key is configured: sign it with `mxcp build --sign KEY`"
-    )]
-    Unsigned,
-    /// A key is trusted and another one signed.
-    #[error("the bundle is signed by a key that is not the configured one")]
-    UntrustedKey,
-    /// An archive is not valid.
-    #[error("the bundle's {section} section is damaged: {problem}")]
-    Archive {
-        /// which section
-        section: &'static str,
-        /// what is wrong
-        problem: String,
-    },
-}
-
-/// Why a bundle could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// Too much in it.
-    #[error("the bundle would have {0} bytes; at most {MAX_BUNDLE_BYTES} are allowed")]
-    TooLarge(u64),
-    /// rkyv could not write an archive.
-    #[error("section {section} could not be written: {problem}")]
-    Archive {
-        /// which section
-        section: &'static str,
-        /// what is wrong
-        problem: String,
-    },
 }
 
 /// Writes a bundle. The same bundle, number and key give the same bytes.
@@ -573,16 +494,13 @@ mod tests {
                 assert!(open(&copy, None).is_err(), "bit {bit} of {}", bytes.len() * 8);
                 copy[bit / 8] ^= 1 << (bit % 8);
             }
-            assert!(open(&copy, None).is_ok());
         }
     }
 
     #[test]
     fn every_cut_and_every_addition_is_refused() {
         let bytes = seal(&small(), 1, None).unwrap();
-        for length in 0..bytes.len() {
-            assert!(open(&aligned(&bytes[..length]), None).is_err(), "{length}");
-        }
+        assert!((0..bytes.len()).all(|cut| open(&aligned(&bytes[..cut]), None).is_err()));
         let longer = [&bytes[..], &[0]].concat();
         assert!(matches!(open(&aligned(&longer), None), Err(OpenError::Length { .. })));
     }
@@ -592,10 +510,11 @@ mod tests {
         let trusted = key(1).verifying_key().to_bytes();
         let signed = aligned(&seal(&small(), 1, Some(&key(1))).unwrap());
         assert_eq!(open(&signed, Some(&trusted)).unwrap().header.signer, Some(trusted));
-        let other = aligned(&seal(&small(), 1, Some(&key(2))).unwrap());
-        assert_eq!(open(&other, Some(&trusted)).unwrap_err(), OpenError::UntrustedKey);
-        let unsigned = aligned(&seal(&small(), 1, None).unwrap());
-        assert_eq!(open(&unsigned, Some(&trusted)).unwrap_err(), OpenError::Unsigned);
+        let refused = |key: Option<SigningKey>| {
+            open(&aligned(&seal(&small(), 1, key.as_ref()).unwrap()), Some(&trusted)).unwrap_err()
+        };
+        assert_eq!(refused(Some(key(2))), OpenError::UntrustedKey);
+        assert_eq!(refused(None), OpenError::Unsigned);
         let mut stripped = signed.clone();
         stripped[PUBLIC_KEY.start..SIGNATURE.end].fill(0);
         assert_eq!(open(&stripped, Some(&trusted)).unwrap_err(), OpenError::Unsigned);

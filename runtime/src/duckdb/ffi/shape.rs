@@ -98,35 +98,10 @@ fn kind(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
     // types that are returned are ours to destroy, texts ours to free.
     let below =
         |child: sys::duckdb_logical_type| Shape::at(&Logical(child), depth + 1).map(Box::new);
+    if let Some(plain) = plain(id) {
+        return Ok(plain);
+    }
     Ok(match id {
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL => Kind::Null,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => Kind::Bool,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => Kind::I8,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Kind::I16,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Kind::I32,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Kind::I64,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT => Kind::I128,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT => Kind::U8,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_USMALLINT => Kind::U16,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER => Kind::U32,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT => Kind::U64,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_UHUGEINT => Kind::U128,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => Kind::F32,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => Kind::F64,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => Kind::Text,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => Kind::Blob,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_BIT => Kind::Bit,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_UUID => Kind::Uuid,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_DATE => Kind::Date,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME => Kind::Time,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME_NS => Kind::TimeNs,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME_TZ => Kind::TimeTz,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => Kind::Timestamp,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_S => Kind::TimestampS,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_MS => Kind::TimestampMs,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS => Kind::TimestampNs,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => Kind::TimestampTz,
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL => Kind::Interval,
         sys::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL => {
             // SAFETY: see above.
             let (scale, holder) = unsafe {
@@ -192,6 +167,41 @@ fn kind(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
             })?)
         }
         other => Kind::Other(other),
+    })
+}
+
+/// The types that have no parts.
+const fn plain(id: u32) -> Option<Kind> {
+    Some(match id {
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL => Kind::Null,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => Kind::Bool,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => Kind::I8,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Kind::I16,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Kind::I32,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Kind::I64,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT => Kind::I128,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT => Kind::U8,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_USMALLINT => Kind::U16,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER => Kind::U32,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT => Kind::U64,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_UHUGEINT => Kind::U128,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => Kind::F32,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => Kind::F64,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => Kind::Text,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => Kind::Blob,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_BIT => Kind::Bit,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_UUID => Kind::Uuid,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_DATE => Kind::Date,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME => Kind::Time,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME_NS => Kind::TimeNs,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIME_TZ => Kind::TimeTz,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => Kind::Timestamp,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_S => Kind::TimestampS,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_MS => Kind::TimestampMs,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS => Kind::TimestampNs,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => Kind::TimestampTz,
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL => Kind::Interval,
+        _ => return None,
     })
 }
 
