@@ -96,8 +96,6 @@ impl Shape {
 fn kind(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
     // SAFETY (of all blocks here): the type is alive and of the kind that each call asks about;
     // types that are returned are ours to destroy, texts ours to free.
-    let below =
-        |child: sys::duckdb_logical_type| Shape::at(&Logical(child), depth + 1).map(Box::new);
     if let Some(plain) = plain(id) {
         return Ok(plain);
     }
@@ -121,25 +119,9 @@ fn kind(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
             });
             Kind::Enum(members.collect(), integer_bytes(holder)?)
         }
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_LIST => {
-            // SAFETY: see above.
-            Kind::List(below(unsafe { sys::duckdb_list_type_child_type(ty.0) })?)
-        }
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY => {
-            // SAFETY: see above.
-            let (child, size) = unsafe {
-                (sys::duckdb_array_type_child_type(ty.0), sys::duckdb_array_type_array_size(ty.0))
-            };
-            Kind::Array(below(child)?, size)
-        }
-        sys::DUCKDB_TYPE_DUCKDB_TYPE_MAP => {
-            // SAFETY: see above.
-            let (key, value) = unsafe {
-                (sys::duckdb_map_type_key_type(ty.0), sys::duckdb_map_type_value_type(ty.0))
-            };
-            let key = below(key);
-            Kind::Map(key?, below(value)?)
-        }
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_LIST
+        | sys::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY
+        | sys::DUCKDB_TYPE_DUCKDB_TYPE_MAP => sequence(ty, id, depth)?,
         sys::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT => {
             // SAFETY: see above.
             let count = unsafe { sys::duckdb_struct_type_child_count(ty.0) };
@@ -165,6 +147,34 @@ fn kind(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
                     )
                 }
             })?)
+        }
+        other => Kind::Other(other),
+    })
+}
+
+/// Lists, arrays and maps.
+fn sequence(ty: &Logical, id: u32, depth: u32) -> Result<Kind, DuckError> {
+    let below =
+        |child: sys::duckdb_logical_type| Shape::at(&Logical(child), depth + 1).map(Box::new);
+    Ok(match id {
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_LIST => {
+            // SAFETY: the type is alive and of that kind; what is returned is ours to destroy.
+            Kind::List(below(unsafe { sys::duckdb_list_type_child_type(ty.0) })?)
+        }
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY => {
+            // SAFETY: the type is alive and of that kind; what is returned is ours to destroy.
+            let (child, size) = unsafe {
+                (sys::duckdb_array_type_child_type(ty.0), sys::duckdb_array_type_array_size(ty.0))
+            };
+            Kind::Array(below(child)?, size)
+        }
+        sys::DUCKDB_TYPE_DUCKDB_TYPE_MAP => {
+            // SAFETY: the type is alive and of that kind; what is returned is ours to destroy.
+            let (key, value) = unsafe {
+                (sys::duckdb_map_type_key_type(ty.0), sys::duckdb_map_type_value_type(ty.0))
+            };
+            let key = below(key);
+            Kind::Map(key?, below(value)?)
         }
         other => Kind::Other(other),
     })
