@@ -6,6 +6,8 @@
 
 pub mod ast;
 pub mod check;
+#[cfg(test)]
+mod closed;
 pub mod code;
 mod environment;
 mod escape;
