@@ -1,6 +1,6 @@
 //! The CEL front end: text to predicate code, with a place for every complaint.
 //!
-//! [`parser`] makes a tree and recovers from errors, [`check`] gives every node a type, [`lower`]
+//! [`parser`] makes a tree and recovers from errors, [`check`] gives every node a type, `lower`
 //! writes the code. Each reports [`Finding`]s over the expression's own text; the caller knows where
 //! that text stands in a file.
 

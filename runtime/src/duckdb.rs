@@ -1,6 +1,6 @@
 //! DuckDB: databases, statements, results, and the threads that run them.
 //!
-//! `libduckdb-sys` is the C interface; everything `unsafe` about it is in [`ffi`]. Above it nothing
+//! `libduckdb-sys` is the C interface; everything `unsafe` about it is in `ffi`. Above it nothing
 //! is unsafe: values are bound with exactly the type that their parameter was prepared for, and
 //! results are read vector by vector.
 

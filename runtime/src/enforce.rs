@@ -9,7 +9,7 @@
 //!
 //! Each state is a type, made from the one before it alone; what stops a call on its way is
 //! decided and recorded like everything else. An [`Answer`] holds the receipt of its audit record,
-//! and only [`Recorded`](record) makes one: no audit, no answer.
+//! and only `Recorded` makes one: no audit, no answer.
 
 mod ask;
 mod execute;

@@ -116,7 +116,7 @@ impl Filter {
         Ok(all.join(" AND "))
     }
 
-    /// Whether a record, read as JSON, is asked for: what [`Self::condition`] says, without a
+    /// Whether a record, read as JSON, is asked for: what `Self::condition` says, without a
     /// database.
     pub fn matches(&self, record: &Value) -> bool {
         let text = |name: &str| record.get(name).and_then(Value::as_str);
