@@ -8,6 +8,7 @@
 //! On disk a trail is a row of segments of JSON lines, chained by hashes ([`chain`]), with a
 //! sidecar that says where it ended.
 
+pub mod auth;
 pub mod call;
 pub mod chain;
 mod head;
@@ -30,6 +31,7 @@ pub mod verify;
 mod voice;
 mod writer;
 
+pub use auth::{AuthEvent, AuthStep};
 pub use call::CallId;
 pub use key::{KeyError, PublicKey, Signer};
 pub use queue::{BATCH_RECORDS, BATCH_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};

@@ -344,6 +344,11 @@ impl Trail {
         }
     }
 
+    /// The bundle that is served now.
+    pub(super) fn bundle(&self) -> Option<Arc<str>> {
+        self.open.as_ref().and_then(|open| open.shared.bundle())
+    }
+
     /// How the trail is doing.
     pub fn health(&self) -> Health {
         let Some(open) = &self.open else {
@@ -388,14 +393,17 @@ impl Trail {
         let Some(open) = &self.open else {
             return Admitted::Settled(Ok(AuditReceipt { seq: None }));
         };
-        if open.hangs() {
-            return Admitted::Settled(Err(AppendError::Deadline(open.deadline)));
+        let refuse = || Admitted::Settled(Err(AppendError::Deadline(open.deadline)));
+        if open.strict && open.hangs() {
+            return refuse();
         }
         let mut body = Vec::with_capacity(1_024);
         record.encode(&mut body);
         if !open.strict {
             match open.shared.offer(body) {
                 Ok(()) => return Admitted::Settled(Ok(AuditReceipt { seq: None })),
+                // There is no room, and there will be none.
+                Err(_) if open.hangs() => return refuse(),
                 Err(kept) => body = kept,
             }
         }
