@@ -132,6 +132,10 @@ proptest! {
         cut(&segment, length);
         OpenOptions::new().append(true).open(&segment.path).unwrap().write_all(&garbage).unwrap();
         set_head(&place.path, &segment, &ends[known]);
+        // Garbage that begins with the very end that was cut off makes that line whole again.
+        let mended = garbage.first() == Some(&b'\n') && ends.iter().any(|(end, _)| *end == length + 1);
+        let (length, garbage) =
+            if mended { (length + 1, &garbage[1..]) } else { (length, &garbage[..]) };
 
         let trail = Trail::open(&Config::new(&place.path)).unwrap();
         append(&trail, "next").unwrap();
