@@ -4,6 +4,7 @@
 
 pub mod arguments;
 pub mod audit;
+pub mod auth;
 pub mod bundle;
 pub mod check;
 pub mod command;

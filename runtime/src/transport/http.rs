@@ -114,7 +114,7 @@ fn admit(doors: &Doors, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
     };
     let host = one(HOST).map_err(|()| Refused::Host)?;
     let origin = one(ORIGIN).map_err(|()| Refused::Origin)?;
-    doors.admit(host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)), origin)
+    doors.admit(host.or_else(|| uri.authority().map(http::uri::Authority::as_str)), origin)
 }
 
 /// A request that was let in.
