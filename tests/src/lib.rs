@@ -12,6 +12,7 @@
 )]
 
 pub mod binaries;
+pub mod case;
 pub mod clients;
 pub mod generate;
 pub mod http;
