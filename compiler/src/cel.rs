@@ -138,6 +138,25 @@ pub fn expression(
     }
 }
 
+/// Compiles an expression of any type so that nothing is computed ahead and nothing is remembered:
+/// whoever tests an engine wants it to do all of the work.
+pub fn expression_plainly(
+    text: &str,
+    environment: &Environment,
+) -> (Option<(Program, Typed)>, Vec<Finding>) {
+    let (typed, mut found) = analyse(text, environment);
+    let Some(typed) = typed.filter(|_| !found.iter().any(Finding::is_error)) else {
+        return (None, found);
+    };
+    match lower::lower_plainly(&typed) {
+        Ok(program) => (Some((program, typed)), found),
+        Err(finding) => {
+            found.push(*finding);
+            (None, found)
+        }
+    }
+}
+
 fn analyse(text: &str, environment: &Environment) -> (Option<Typed>, Vec<Finding>) {
     let (tree, mut found) = parser::parse(text);
     let Some(tree) = tree else { return (None, found) };

@@ -27,8 +27,8 @@ pub struct Vocabulary<'b> {
     pub attributes: &'b [UserAttribute],
     /// declared types
     pub checks: &'b Checks,
-    /// how many conditions the bundle has
-    pub programs: usize,
+    /// bytes in which is remembered what conditions came to for a caller
+    pub memory: usize,
 }
 
 /// A caller whose identity is settled.
@@ -139,6 +139,11 @@ impl Principal {
             entries.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
             Datum::Map(entries.into_boxed_slice())
         })
+    }
+
+    /// What is remembered of the parts of a condition that depend on the caller alone.
+    pub fn memory(&self, parts: std::ops::Range<usize>) -> &[AtomicU8] {
+        self.remembered.get(parts).unwrap_or(&[])
     }
 
     /// What a condition that depends on the caller alone comes to: evaluated on first use, then

@@ -120,7 +120,7 @@ impl Runtime {
             symbols: &self.symbols,
             attributes: &self.manifest.user_attributes,
             checks: &self.checks,
-            programs: self.machinery.len(),
+            memory: self.machinery.memory(),
         }
     }
 

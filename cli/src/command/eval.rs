@@ -169,7 +169,7 @@ fn evaluate(
     };
     let arena = Bump::new();
     match predicate.value(&inputs, &arena) {
-        Value::Error(failure) => Err(failure.message.clone()),
+        Value::Error(failure) => Err(failure.message.to_owned()),
         value => Ok((value.to_json(&arena), value.to_string())),
     }
 }

@@ -112,7 +112,7 @@ proptest! {
         // Also attributes of the wrong type, and those that are errors already.
         user[5] = match &role { Value::String(_) => datum(&role), _ => Datum::Error("role".into()) };
         user[2] = datum(&email);
-        user[6] = Datum::List([Datum::String(symbols.text("p"))].into());
+        user[6] = Datum::List(mxcp_policy::datum::List::indexed([Datum::String(symbols.text("p"))].into()));
         user[9] = datum(&claims);
         let request = Request {
             time: Instant { seconds: 0, nanos: 0 }, tool: symbols.text("t"), session_id: None, client_ip: None,

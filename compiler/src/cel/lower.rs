@@ -1,48 +1,60 @@
 //! From the typed tree to predicate code.
 
+//!
+//! Constants and inputs are operands, not instructions. Registers are used again as soon as what they
+//! hold was read: a node gives back all that it took but the one it was told to fill.
+
+mod chain;
+mod fold;
+mod reach;
+#[cfg(test)]
+mod tests;
 mod walk;
 
-use mxcp_schemas::bundle::code::{Const, ConstId, Depends, FuncId, Op, Program, Reg, Slot, Target};
+use mxcp_policy::ty::Ty;
+use mxcp_schemas::bundle::code::{
+    Const, ConstId, Depends, FuncId, Input, InputId, Kind as Hint, Op, Operand, Program, Reg, Slot,
+    Target,
+};
 
 use super::Finding;
 use super::ast::{Binary, ExprId, Kind, Literal, Unary};
 use super::check::Typed;
 use super::code::LIMIT;
+use reach::Reach;
 
 /// Writes the code of a checked expression.
 ///
 /// # Errors
 /// When it needs more registers, constants or instructions than predicate code may have.
 pub(super) fn lower(typed: &Typed) -> Result<Program, Box<Finding>> {
-    let mut lowering = Lowering {
-        typed,
-        code: Vec::new(),
-        spans: Vec::new(),
-        constants: Vec::new(),
-        functions: Vec::new(),
-        registers: 0,
-        locals: Vec::new(),
-        depends: Depends::default(),
-        full: false,
-    };
+    lower_with(typed, Effort::Full)
+}
+
+/// Writes code that computes at run time what could have been computed before, and remembers
+/// nothing: for tests of what runs it.
+///
+/// # Errors
+/// Those of [`lower`].
+pub(super) fn lower_plainly(typed: &Typed) -> Result<Program, Box<Finding>> {
+    lower_with(typed, Effort::Plain)
+}
+
+/// How much is done at build to save time later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    Full,
+    Plain,
+}
+
+fn lower_with(typed: &Typed, effort: Effort) -> Result<Program, Box<Finding>> {
     let root = typed.tree.root;
-    let result = lowering.register();
-    lowering.emit(root, result);
-    lowering.op(root, Op::Return { src: result });
-    if lowering.full {
+    let reach = Reach::new(typed);
+    let program = Lowering::new(typed, &reach, effort).program(root);
+    program.ok_or_else(|| {
         let range = typed.tree.get(root).range.clone();
         let message = "the condition is too large to be compiled";
-        return Err(Box::new(Finding::new(&LIMIT, range, message)));
-    }
-    let cost = cost(typed, root);
-    Ok(Program {
-        registers: lowering.registers,
-        constants: lowering.constants,
-        functions: lowering.functions,
-        code: lowering.code,
-        spans: lowering.spans,
-        depends: lowering.depends,
-        cost,
+        Box::new(Finding::new(&LIMIT, range, message))
     })
 }
 
@@ -72,40 +84,128 @@ fn cost(typed: &Typed, id: ExprId) -> u64 {
 
 struct Lowering<'t> {
     typed: &'t Typed,
+    reach: &'t Reach,
+    effort: Effort,
+    /// nodes that may still be folded
+    foldable: u32,
     code: Vec<Op>,
+    kinds: Vec<Hint>,
     spans: Vec<(u32, u32)>,
+    inputs: Vec<Input>,
     constants: Vec<Const>,
     functions: Vec<String>,
+    arguments: Vec<Operand>,
+    /// registers in use
+    used: u16,
+    /// most registers that were in use at a time
     registers: u16,
+    parts: u16,
+    /// whether the code being written belongs to a part already
+    in_part: bool,
     locals: Vec<(String, Reg)>,
-    depends: Depends,
     /// something did not fit
     full: bool,
 }
 
-impl Lowering<'_> {
-    /// Writes code that leaves the value of a node in a register.
-    fn emit(&mut self, id: ExprId, dst: Reg) {
-        if let Some(slot) = self.typed.inputs.get(&id).copied() {
-            return self.load(id, dst, slot);
+impl<'t> Lowering<'t> {
+    fn new(typed: &'t Typed, reach: &'t Reach, effort: Effort) -> Self {
+        Self {
+            typed,
+            reach,
+            effort,
+            foldable: fold::MAX_FOLDED_NODES,
+            code: Vec::new(),
+            kinds: Vec::new(),
+            spans: Vec::new(),
+            inputs: Vec::new(),
+            constants: Vec::new(),
+            functions: Vec::new(),
+            arguments: Vec::new(),
+            used: 0,
+            registers: 0,
+            parts: 0,
+            in_part: false,
+            locals: Vec::new(),
+            full: false,
         }
-        if let Some(slot) = self.typed.presence.get(&id).copied() {
-            self.load(id, dst, slot);
-            return self.op(id, Op::IsPresent { dst, src: dst });
+    }
+
+    /// The code of a node; `None` when something does not fit.
+    fn program(mut self, root: ExprId) -> Option<Program> {
+        let result = self.register();
+        // What depends on the caller alone as a whole is remembered as a whole.
+        self.in_part = self.effort == Effort::Plain || self.reach.of(root).depends.caller_only();
+        let src = self.operand(root, result);
+        self.op(root, Op::Return { src });
+        let slots = self.inputs.iter().map(|input| input.slot.depends());
+        let depends = slots.fold(Depends::default(), Depends::or);
+        let cost = cost(self.typed, root);
+        (!self.full).then_some(Program {
+            registers: self.registers,
+            inputs: self.inputs,
+            constants: self.constants,
+            functions: self.functions,
+            arguments: self.arguments,
+            parts: self.parts,
+            code: self.code,
+            kinds: self.kinds,
+            spans: self.spans,
+            depends,
+            cost,
+        })
+    }
+}
+
+impl Lowering<'_> {
+    /// The value of a node: where it is already, or the register `spare` after it was computed.
+    fn operand(&mut self, id: ExprId, spare: Reg) -> Operand {
+        if let Some(slot) = self.typed.inputs.get(&id).copied() {
+            return Operand::Input(self.input(slot, hint(self.typed.ty(id))));
         }
         if let Some(constant) = self.constant_of(id) {
-            let value = self.constant(constant);
-            return self.op(id, Op::Const { dst, value });
+            return Operand::Const(self.constant(constant));
+        }
+        if let Kind::Ident(name) = &self.typed.tree.get(id).kind {
+            let found = self.locals.iter().rev().find(|(local, _)| local == name);
+            return match found {
+                Some((_, register)) => Operand::Reg(*register),
+                None => self.not_possible(spare),
+            };
+        }
+        self.compute(id, spare);
+        Operand::Reg(spare)
+    }
+
+    /// The value of a node, in a register of its own if it has to be computed.
+    fn fresh(&mut self, id: ExprId) -> Operand {
+        let spare = self.register();
+        self.operand(id, spare)
+    }
+
+    /// Writes code that leaves the value of a node in a register.
+    fn emit(&mut self, id: ExprId, dst: Reg) {
+        let src = self.operand(id, dst);
+        if src != Operand::Reg(dst) {
+            self.op(id, Op::Move { dst, src });
+        }
+    }
+
+    /// Writes code for a node that is neither input, constant nor variable.
+    fn compute(&mut self, id: ExprId, dst: Reg) {
+        let used = self.used;
+        if let Some(slot) = self.typed.presence.get(&id).copied() {
+            let src = Operand::Input(self.input(slot, Hint::Any));
+            return self.op(id, Op::IsPresent { dst, src });
         }
         let typed = self.typed;
         match &typed.tree.get(id).kind {
-            Kind::Ident(name) => self.local(id, name, dst),
             Kind::Select { .. } | Kind::Has { .. } | Kind::Index { .. } => self.access(id, dst),
             Kind::Unary(Unary::Not, operand) => {
-                self.emit(*operand, dst);
-                self.op(id, Op::Not { dst, src: dst });
+                let src = self.operand(*operand, dst);
+                self.op(id, Op::Not { dst, src });
             }
             Kind::Unary(Unary::Minus, operand) => self.call(id, dst, "-_", &[*operand]),
+            Kind::Binary { op: op @ (Binary::And | Binary::Or), .. } => self.chain(id, dst, *op),
             Kind::Binary { op, left, right, .. } => self.binary(id, dst, *op, *left, *right),
             Kind::Ternary { condition, yes, no } => {
                 self.ternary(id, dst, *condition, *yes, *no);
@@ -129,8 +229,9 @@ impl Lowering<'_> {
                 self.emit(*body, dst);
                 self.locals.pop();
             }
-            Kind::Literal(_) | Kind::Invalid => self.full = true,
+            Kind::Literal(_) | Kind::Ident(_) | Kind::Invalid => self.full = true,
         }
+        self.used = used;
     }
 
     /// Fields, their presence, and elements.
@@ -138,28 +239,27 @@ impl Lowering<'_> {
         let typed = self.typed;
         match &typed.tree.get(id).kind {
             Kind::Select { operand, field, optional, .. } => {
-                self.emit(*operand, dst);
+                let src = self.operand(*operand, dst);
                 let name = self.constant(Const::String(field.clone()));
                 let op = if *optional {
-                    Op::SelectOptional { dst, src: dst, name }
+                    Op::SelectOptional { dst, src, name }
                 } else {
-                    Op::Select { dst, src: dst, name }
+                    Op::Select { dst, src, name }
                 };
                 self.op(id, op);
             }
             Kind::Has { operand, field, .. } => {
-                self.emit(*operand, dst);
+                let src = self.operand(*operand, dst);
                 let name = self.constant(Const::String(field.clone()));
-                self.op(id, Op::Has { dst, src: dst, name });
+                self.op(id, Op::Has { dst, src, name });
             }
             Kind::Index { operand, index, optional } => {
-                self.emit(*operand, dst);
-                let key = self.register();
-                self.emit(*index, key);
+                let src = self.operand(*operand, dst);
+                let key = self.fresh(*index);
                 let op = if *optional {
-                    Op::IndexOptional { dst, src: dst, key }
+                    Op::IndexOptional { dst, src, key }
                 } else {
-                    Op::Index { dst, src: dst, key }
+                    Op::Index { dst, src, key }
                 };
                 self.op(id, op);
             }
@@ -167,56 +267,27 @@ impl Lowering<'_> {
         }
     }
 
-    fn local(&mut self, id: ExprId, name: &str, dst: Reg) {
-        let found = self.locals.iter().rev().find(|(local, _)| local == name).map(|(_, r)| *r);
-        match found {
-            Some(src) => self.op(id, Op::Move { dst, src }),
-            None => self.full = true,
-        }
-    }
-
-    fn load(&mut self, id: ExprId, dst: Reg, slot: Slot) {
-        match slot {
-            Slot::User(_) | Slot::UserMap => self.depends.user = true,
-            Slot::Param(_) => self.depends.params = true,
-            Slot::Response => self.depends.response = true,
-            Slot::Request(_) => self.depends.request = true,
-        }
-        self.op(id, Op::Load { dst, slot });
-    }
-
     fn binary(&mut self, id: ExprId, dst: Reg, op: Binary, left: ExprId, right: ExprId) {
         if let Some(name) = op.function() {
             return self.call(id, dst, name, &[left, right]);
         }
-        self.emit(left, dst);
-        let short = match op {
-            Binary::And => Some(self.jump(id, |to| Op::JumpIfFalse { cond: dst, to })),
-            Binary::Or => Some(self.jump(id, |to| Op::JumpIfTrue { cond: dst, to })),
-            _ => None,
+        let a = self.operand(left, dst);
+        let b = self.fresh(right);
+        let op = match op {
+            Binary::Equal => Op::Equal { dst, a, b },
+            Binary::NotEqual => Op::NotEqual { dst, a, b },
+            _ => Op::In { dst, a, b },
         };
-        let b = self.register();
-        self.emit(right, b);
-        self.op(
-            id,
-            match op {
-                Binary::And => Op::And { dst, a: dst, b },
-                Binary::Or => Op::Or { dst, a: dst, b },
-                Binary::Equal => Op::Equal { dst, a: dst, b },
-                Binary::NotEqual => Op::NotEqual { dst, a: dst, b },
-                _ => Op::In { dst, a: dst, b },
-            },
-        );
-        if let Some(short) = short {
-            self.land(short);
-        }
+        self.op(id, op);
     }
 
     fn ternary(&mut self, id: ExprId, dst: Reg, condition: ExprId, yes: ExprId, no: ExprId) {
+        let used = self.used;
         let cond = self.register();
-        self.emit(condition, cond);
+        let cond = self.test(condition, cond);
         let failed = self.jump(condition, |to| Op::JumpIfError { dst, src: cond, to });
         let otherwise = self.jump(condition, |to| Op::JumpIfFalse { cond, to });
+        self.used = used;
         self.emit(yes, dst);
         let done = self.jump(id, |to| Op::Jump { to });
         self.land(otherwise);
@@ -225,53 +296,81 @@ impl Lowering<'_> {
         self.land(failed);
     }
 
-    /// Arguments stand in registers beside one another.
     fn call(&mut self, id: ExprId, dst: Reg, name: &str, args: &[ExprId]) {
         let Ok(count) = u8::try_from(args.len()) else { return self.full = true };
-        let first = Reg(self.registers);
-        for _ in args {
-            self.register();
-        }
-        for (arg, register) in args.iter().zip(first.0..) {
-            self.emit(*arg, Reg(register));
+        let mut operands = Vec::with_capacity(args.len());
+        for (i, arg) in args.iter().enumerate() {
+            operands.push(if i == 0 { self.operand(*arg, dst) } else { self.fresh(*arg) });
         }
         let function = self.function(name);
+        let first = self.argument_list(&operands);
         self.op(id, Op::Call { dst, function, first, count });
+    }
+
+    /// The place of arguments that stand beside one another.
+    fn argument_list(&mut self, operands: &[Operand]) -> u16 {
+        let first = u16::try_from(self.arguments.len());
+        self.arguments.extend(operands);
+        first.unwrap_or_else(|_| {
+            self.full = true;
+            0
+        })
     }
 
     fn list(&mut self, id: ExprId, dst: Reg, items: &[(ExprId, bool)]) {
         let list = self.register();
         self.op(id, Op::NewList { dst: list });
         for (item, optional) in items {
-            let value = self.register();
-            self.emit(*item, value);
+            let used = self.used;
+            let value = self.fresh(*item);
             let op = if *optional {
                 Op::AppendOptional { list, value }
             } else {
                 Op::Append { list, value }
             };
             self.op(*item, op);
+            self.used = used;
         }
         self.op(id, Op::Finish { dst: list });
-        self.op(id, Op::Move { dst, src: list });
+        self.op(id, Op::Move { dst, src: Operand::Reg(list) });
     }
 
     fn map(&mut self, id: ExprId, dst: Reg, entries: &[(ExprId, ExprId, bool)]) {
         let map = self.register();
         self.op(id, Op::NewMap { dst: map });
         for (key_id, value_id, optional) in entries {
-            let (key, value) = (self.register(), self.register());
-            self.emit(*key_id, key);
-            self.emit(*value_id, value);
+            let used = self.used;
+            let (key, value) = (self.fresh(*key_id), self.fresh(*value_id));
             let op = if *optional {
                 Op::InsertOptional { map, key, value }
             } else {
                 Op::Insert { map, key, value }
             };
             self.op(*key_id, op);
+            self.used = used;
         }
         self.op(id, Op::Finish { dst: map });
-        self.op(id, Op::Move { dst, src: map });
+        self.op(id, Op::Move { dst, src: Operand::Reg(map) });
+    }
+
+    // --- inputs ---
+
+    fn input(&mut self, slot: Slot, kind: Hint) -> InputId {
+        let input = Input { slot, kind };
+        let known = self.inputs.iter().position(|known| *known == input);
+        let index = known.unwrap_or_else(|| {
+            self.inputs.push(input);
+            self.inputs.len() - 1
+        });
+        if index >= mxcp_policy::verify::MAX_INPUTS {
+            self.full = true;
+        }
+        InputId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    fn not_possible(&mut self, spare: Reg) -> Operand {
+        self.full = true;
+        Operand::Reg(spare)
     }
 
     // --- constants ---
@@ -287,14 +386,7 @@ impl Lowering<'_> {
         let typed = self.typed;
         match &typed.tree.get(id).kind {
             Kind::Literal(literal) => Some(constant(literal)),
-            Kind::List(items) if !items.is_empty() => {
-                let plain = items.iter().all(|(item, optional)| {
-                    let literal = matches!(typed.tree.get(*item).kind, Kind::Literal(_));
-                    literal && !optional
-                });
-                if !plain {
-                    return None;
-                }
+            Kind::List(items) if !items.is_empty() && self.are_literals(items) => {
                 let mut ids = Vec::with_capacity(items.len());
                 for (item, _) in items {
                     let part = self.constant_of(*item)?;
@@ -302,8 +394,14 @@ impl Lowering<'_> {
                 }
                 Some(Const::List(ids))
             }
-            _ => None,
+            _ => self.folded(id),
         }
+    }
+
+    fn are_literals(&self, items: &[(ExprId, bool)]) -> bool {
+        items.iter().all(|(item, optional)| {
+            !optional && matches!(self.typed.tree.get(*item).kind, Kind::Literal(_))
+        })
     }
 
     fn constant(&mut self, constant: Const) -> ConstId {
@@ -337,11 +435,12 @@ impl Lowering<'_> {
     // --- code ---
 
     fn register(&mut self) -> Reg {
-        let register = Reg(self.registers);
-        if self.registers >= mxcp_policy::verify::MAX_REGISTERS - 1 {
+        let register = Reg(self.used);
+        if self.used >= mxcp_policy::verify::MAX_REGISTERS - 1 {
             self.full = true;
         } else {
-            self.registers += 1;
+            self.used += 1;
+            self.registers = self.registers.max(self.used);
         }
         register
     }
@@ -354,6 +453,7 @@ impl Lowering<'_> {
         let range = &self.typed.tree.get(id).range;
         let offset = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         self.code.push(op);
+        self.kinds.push(hint(self.typed.ty(id)));
         self.spans.push((offset(range.start), offset(range.end)));
     }
 
@@ -376,10 +476,32 @@ impl Lowering<'_> {
             | Op::JumpIfTrue { to, .. }
             | Op::JumpIfFalse { to, .. }
             | Op::JumpIfError { to, .. }
+            | Op::Recall { end: to, .. }
             | Op::Iterate { end: to, .. }
             | Op::Next { end: to, .. } => *to = here,
             _ => self.full = true,
         }
+    }
+}
+
+/// What an engine may expect of a value of a type.
+fn hint(ty: &Ty) -> Hint {
+    match ty {
+        Ty::Null => Hint::Null,
+        Ty::Bool => Hint::Bool,
+        Ty::Int => Hint::Int,
+        Ty::Uint => Hint::Uint,
+        Ty::Double => Hint::Double,
+        Ty::String => Hint::String,
+        Ty::Bytes => Hint::Bytes,
+        Ty::Timestamp => Hint::Timestamp,
+        Ty::Duration => Hint::Duration,
+        Ty::Type(_) => Hint::Type,
+        Ty::List(_) => Hint::List,
+        Ty::Map(..) | Ty::Record(_) => Hint::Map,
+        Ty::Optional(_) => Hint::Optional,
+        Ty::Nullable(of) => hint(of),
+        Ty::Dyn | Ty::Error | Ty::Var(_) => Hint::Any,
     }
 }
 

@@ -1,12 +1,18 @@
 //! Owned values: what the runtime hands to conditions as input.
 //!
 //! Strings that conditions mention are interned against the bundle's symbols when a datum is made,
-//! so that most comparisons during evaluation are comparisons of numbers.
+//! so that most comparisons during evaluation are comparisons of numbers, and membership in a list of
+//! strings is a bit.
+//!
+//! Symbols are complete before data are made with them: what is interned later is foreign to them.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 
-/// An owned CEL value.
+/// An owned CEL value. Compiled conditions read it in place, so its layout is C's: the tag, then the
+/// payload at offset 8. The tags are those of [`crate::value::Value`].
 #[derive(Debug, Clone, PartialEq)]
+#[repr(C, u8)]
 pub enum Datum {
     /// `null`
     Null,
@@ -27,7 +33,7 @@ pub enum Datum {
     /// `duration`
     Duration(Span),
     /// `list`
-    List(Box<[Datum]>),
+    List(List),
     /// `map` with string keys, sorted by key
     Map(Box<[(Text, Datum)]>),
     /// An input that has no usable value, with what is wrong with it: a claim of the wrong type.
@@ -35,8 +41,25 @@ pub enum Datum {
     Error(Box<str>),
 }
 
+/// The items of a list, and which symbols are among them.
+#[derive(Debug, Clone, Default)]
+#[repr(C)]
+pub struct List {
+    items: Box<[Datum]>,
+    members: Option<Box<Members>>,
+}
+
+/// A set of symbols: bit `n` of the words stands for the symbol of number `n`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Members {
+    words: Box<[u64]>,
+    has_foreign: bool,
+}
+
 /// Text with its symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct Text {
     /// the characters
     pub text: Box<str>,
@@ -46,6 +69,7 @@ pub struct Text {
 
 /// What is known about a string among the strings that conditions mention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C, u32)]
 pub enum Symbol {
     /// Nothing: it was made during evaluation. Compared by its bytes.
     Unknown,
@@ -58,6 +82,7 @@ pub enum Symbol {
 /// A point in time, seconds since the Unix epoch and nanoseconds of that second
 /// (0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
 pub struct Instant {
     /// seconds since 1970-01-01T00:00:00Z
     pub seconds: i64,
@@ -67,11 +92,124 @@ pub struct Instant {
 
 /// A length of time, seconds and nanoseconds of the same sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
 pub struct Span {
     /// whole seconds
     pub seconds: i64,
     /// nanoseconds, -999,999,999 to 999,999,999
     pub nanos: i32,
+}
+
+impl List {
+    /// A list in which membership of a string is a bit, where all items are strings with symbols:
+    /// for lists that conditions look into again and again.
+    pub fn indexed(items: Box<[Datum]>) -> Self {
+        let members = Members::of(&items).map(Box::new);
+        Self { items, members }
+    }
+
+    /// The symbols among the items, if all of them are strings that have been looked up.
+    pub fn members(&self) -> Option<&Members> {
+        self.members.as_deref()
+    }
+}
+
+impl Members {
+    /// The symbols of the items; none where an item is no string, or one that was never looked up.
+    fn of(items: &[Datum]) -> Option<Self> {
+        let number = |item: &Datum| match item {
+            Datum::String(text) => match text.symbol {
+                Symbol::Known(number) => Some(Some(number)),
+                Symbol::Foreign => Some(None),
+                Symbol::Unknown => None,
+            },
+            _ => None,
+        };
+        let numbers: Vec<Option<u32>> = items.iter().map(number).collect::<Option<_>>()?;
+        let has_foreign = numbers.contains(&None);
+        let numbers: Vec<u32> = numbers.into_iter().flatten().collect();
+        let words = numbers.iter().max().map_or(0, |most| *most as usize / 64 + 1);
+        let mut words = vec![0; words];
+        for number in numbers {
+            if let Some(word) = words.get_mut(number as usize / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        Some(Self { words: words.into(), has_foreign })
+    }
+
+    /// Whether the symbol of that number is among them.
+    pub fn has(&self, number: u32) -> bool {
+        let word = self.words.get(number as usize / 64);
+        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    /// Whether a string of this symbol is an item; `None` where its bytes have to tell.
+    pub fn answer(&self, symbol: Symbol) -> Option<bool> {
+        match symbol {
+            Symbol::Known(number) => Some(self.has(number)),
+            Symbol::Foreign if !self.has_foreign => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether a numbered symbol is in both.
+    fn overlaps(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
+    /// Whether all of these are in the other, where symbols tell.
+    pub fn within(&self, set: &Self) -> Option<bool> {
+        if self.has_foreign {
+            // What is foreign to the one may be among what is foreign to the other.
+            return (!set.has_foreign).then_some(false);
+        }
+        let beyond = |at: usize| set.words.get(at).copied().unwrap_or(0);
+        Some(self.words.iter().enumerate().all(|(at, word)| word & !beyond(at) == 0))
+    }
+
+    /// Whether a symbol is in both, where symbols tell.
+    pub fn meets(&self, other: &Self) -> Option<bool> {
+        let known = self.overlaps(other);
+        (known || !self.has_foreign || !other.has_foreign).then_some(known)
+    }
+
+    /// Bit `n` of word `n / 64` stands for the symbol of number `n`; words beyond are zero.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+impl Deref for List {
+    type Target = [Datum];
+
+    fn deref(&self) -> &[Datum] {
+        &self.items
+    }
+}
+
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+
+impl From<Box<[Datum]>> for List {
+    fn from(items: Box<[Datum]>) -> Self {
+        Self { items, members: None }
+    }
+}
+
+impl<const N: usize> From<[Datum; N]> for List {
+    fn from(items: [Datum; N]) -> Self {
+        Self { items: items.into(), members: None }
+    }
+}
+
+impl FromIterator<Datum> for List {
+    fn from_iter<I: IntoIterator<Item = Datum>>(items: I) -> Self {
+        Self { items: items.into_iter().collect(), members: None }
+    }
 }
 
 /// The strings that the conditions of a bundle mention, numbered.
@@ -128,5 +266,45 @@ impl Datum {
                 Self::Map(entries.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_the_symbols_of_the_items() {
+        let mut symbols = Symbols::default();
+        for i in 0..130 {
+            symbols.intern(&i.to_string());
+        }
+        let list = |texts: &[&str]| {
+            List::indexed(texts.iter().map(|text| Datum::String(symbols.text(*text))).collect())
+        };
+        let (some, other) = (list(&["3", "128", "foreign"]), list(&["128"]));
+        let members = some.members().unwrap();
+        assert!(members.has(3) && members.has(128));
+        assert!(!members.has(0) && !members.has(129) && !members.has(4_000_000_000));
+        let set = other.members().unwrap();
+        assert_eq!((members.meets(set), members.within(set)), (Some(true), Some(false)));
+        let three = list(&["3"]);
+        assert_eq!(three.members().unwrap().meets(set), Some(false));
+        assert_eq!(three.members().unwrap().within(members), Some(true));
+        let foreign = list(&["other"]);
+        assert_eq!(foreign.members().unwrap().meets(members), None);
+        assert_eq!(foreign.members().unwrap().within(members), None);
+        assert_eq!(members.answer(Symbol::Foreign), None);
+        assert_eq!(set.answer(Symbol::Foreign), Some(false));
+        assert!(list(&[]).members().is_some_and(|members| members.words().is_empty()));
+        assert!(List::indexed([Datum::Int(1)].into()).members().is_none());
+        let unknown = Text { text: "3".into(), symbol: Symbol::Unknown };
+        assert!(List::indexed([Datum::String(unknown)].into()).members().is_none());
+    }
+
+    #[test]
+    fn values_and_data_are_small() {
+        assert_eq!(size_of::<Datum>(), 32);
+        assert_eq!(size_of::<crate::value::Value<'_>>(), 32);
     }
 }

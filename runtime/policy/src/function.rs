@@ -14,7 +14,7 @@ pub mod time;
 use bumpalo::Bump;
 
 use crate::ty::Sig;
-use crate::value::{FailureKind, Value};
+use crate::value::{FailureKind, Fault, Value};
 
 pub(crate) use compare::contains;
 pub use string::compile as compile_pattern;
@@ -78,15 +78,26 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// An error.
-    pub fn fail(&self, kind: FailureKind, message: impl Into<String>) -> Value<'a> {
+    pub fn fail(&self, kind: FailureKind, message: impl AsRef<str>) -> Value<'a> {
         Value::failed(self.arena, kind, message)
     }
 
     /// The error of arguments that no overload takes. Names their types, never their values.
     pub fn no_overload(&self, name: &str, args: &[Value<'a>]) -> Value<'a> {
-        let types: Vec<&str> = args.iter().map(Value::type_name).collect();
-        let message = format!("`{name}` takes no ({})", types.join(", "));
-        self.fail(FailureKind::NoOverload, message)
+        let mut message = bumpalo::format!(in self.arena, "`{name}` takes no (",);
+        for (i, arg) in args.iter().enumerate() {
+            message.push_str(if i > 0 { ", " } else { "" });
+            message.push_str(arg.type_name());
+        }
+        message.push(')');
+        let message = message.into_bump_str();
+        Value::Error(self.arena.alloc(Fault { kind: FailureKind::NoOverload, message }))
+    }
+
+    /// The error of a budget that does not suffice; nothing is left of it.
+    pub fn exhausted(&mut self) -> Value<'a> {
+        self.budget = 0;
+        Value::Error(&EXHAUSTED)
     }
 
     /// Takes steps from the budget.
@@ -99,13 +110,13 @@ impl<'a> Call<'a> {
                 self.budget = left;
                 Ok(())
             }
-            None => {
-                self.budget = 0;
-                Err(self.fail(FailureKind::Budget, "the step budget is exhausted"))
-            }
+            None => Err(self.exhausted()),
         }
     }
 }
+
+static EXHAUSTED: Fault<'static> =
+    Fault { kind: FailureKind::Budget, message: "the step budget is exhausted" };
 
 /// Declares overloads: `id: [params] -> result;`, members with `member` before the id.
 macro_rules! overloads {

@@ -1,9 +1,11 @@
 //! Predicate code, linked: functions found, strings interned, patterns compiled.
 
 use bumpalo::Bump;
-use mxcp_schemas::bundle::code::{Const, ConstId, Depends, Op, Program};
+use mxcp_schemas::bundle::code::{
+    Const, ConstId, Depends, Input, InputId, Op, Operand, Program, Reg, Slot,
+};
 
-use crate::datum::{Datum, Instant, Span, Symbols};
+use crate::datum::{Datum, Instant, List, Span, Symbols};
 use crate::function::{self, Function};
 use crate::value::Value;
 use crate::verify::{self, Layout, VerifyError};
@@ -12,12 +14,21 @@ use crate::verify::{self, Layout, VerifyError};
 #[derive(Debug)]
 pub struct Predicate {
     pub(crate) registers: u16,
-    pub(crate) code: Vec<Op>,
+    pub(crate) code: Box<[Op]>,
+    pub(crate) arguments: Box<[Operand]>,
     pub(crate) functions: Vec<&'static Function>,
     pub(crate) patterns: Vec<(Box<str>, regex::Regex)>,
+    /// how many things are built or walked
+    pub(crate) works: usize,
+    inputs: Box<[Input]>,
     constants: Vec<Constant>,
+    /// for each register the number of what it builds or walks, if it does
+    work_of: Box<[Option<u16>]>,
+    /// loop heads and the instructions of their bodies, in order
+    weights: Box<[(u32, u32)]>,
     spans: Vec<(u32, u32)>,
     depends: Depends,
+    parts: u16,
 }
 
 #[derive(Debug)]
@@ -59,20 +70,32 @@ impl Predicate {
             constants.push(linked);
         }
         let patterns = link_patterns(program);
+        let (work_of, works) = link_works(program);
         Ok(Self {
             registers: program.registers,
-            code: program.code.clone(),
+            code: program.code.as_slice().into(),
+            arguments: program.arguments.as_slice().into(),
             functions,
             patterns,
+            works,
+            inputs: program.inputs.as_slice().into(),
             constants,
+            work_of,
+            weights: weights(program),
             spans: program.spans.clone(),
             depends: program.depends,
+            parts: program.parts,
         })
     }
 
     /// What its value depends on.
     pub const fn depends(&self) -> Depends {
         self.depends
+    }
+
+    /// How many parts of it depend on the caller alone: see [`Predicate::evaluate_remembering`].
+    pub const fn parts(&self) -> u16 {
+        self.parts
     }
 
     /// The byte range of the sub-expression that an instruction computes.
@@ -86,6 +109,21 @@ impl Predicate {
             Some(Constant::Type(name)) => Value::Type(name),
             None => Value::Null,
         }
+    }
+
+    pub(crate) fn slot(&self, id: InputId) -> Option<Slot> {
+        self.inputs.get(usize::from(id.0)).map(|input| input.slot)
+    }
+
+    /// The number of what a register builds or walks.
+    pub(crate) fn work(&self, register: Reg) -> Option<usize> {
+        self.work_of.get(usize::from(register.0)).copied().flatten().map(usize::from)
+    }
+
+    /// The steps of the body of the loop that has its head at an instruction.
+    pub(crate) fn weight(&self, head: usize) -> u64 {
+        let found = self.weights.binary_search_by_key(&head, |(head, _)| *head as usize);
+        found.ok().and_then(|at| self.weights.get(at)).map_or(1, |(_, weight)| u64::from(*weight))
     }
 
     pub(crate) fn name(&self, id: ConstId) -> &str {
@@ -119,7 +157,7 @@ fn link_constant(constant: &Const, earlier: &[Constant], symbols: &mut Symbols) 
             Datum::Duration(Span { seconds: *seconds, nanos: *nanos })
         }
         Const::Type(name) => return Constant::Type(name.as_str().into()),
-        Const::List(items) => Datum::List(items.iter().map(known).collect()),
+        Const::List(items) => Datum::List(List::indexed(items.iter().map(known).collect())),
         Const::Map(entries) => {
             let mut map: Vec<_> = entries
                 .iter()
@@ -134,30 +172,49 @@ fn link_constant(constant: &Const, earlier: &[Constant], symbols: &mut Symbols) 
     })
 }
 
-/// Compiles the literals that `matches` is called with: any string constant when it is called.
+/// Numbers the registers that build or walk something.
+fn link_works(program: &Program) -> (Box<[Option<u16>]>, usize) {
+    let mut work_of = vec![None; usize::from(program.registers)];
+    let mut works = 0_u16;
+    for op in &program.code {
+        let (Op::NewList { dst } | Op::NewMap { dst } | Op::Iterate { iter: dst, .. }) = op else {
+            continue;
+        };
+        if let Some(work @ None) = work_of.get_mut(usize::from(dst.0)) {
+            *work = Some(works);
+            works += 1;
+        }
+    }
+    (work_of.into(), usize::from(works))
+}
+
+/// Loop heads, each with the distance to the last instruction that goes back to it.
+fn weights(program: &Program) -> Box<[(u32, u32)]> {
+    let mut ends = std::collections::BTreeMap::new();
+    for (at, op) in (0_u32..).zip(&program.code) {
+        if let Op::Repeat { head } = op {
+            ends.insert(head.0, at - head.0 + 1);
+        }
+    }
+    ends.into_iter().collect()
+}
+
+/// Compiles the literals that `matches` is called with.
 fn link_patterns(program: &Program) -> Vec<(Box<str>, regex::Regex)> {
-    let Some(matches) = program.functions.iter().position(|name| name == "matches") else {
-        return Vec::new();
-    };
-    let mut patterns = Vec::new();
+    let mut patterns: Vec<(Box<str>, regex::Regex)> = Vec::new();
     for op in &program.code {
         let Op::Call { function, first, count: 2, .. } = op else { continue };
-        if usize::from(function.0) != matches {
+        let called = program.functions.get(usize::from(function.0));
+        if called.is_none_or(|name| name != "matches") {
             continue;
         }
-        let argument = first.0 + 1;
-        let literal = program.code.iter().rev().find_map(|op| match op {
-            Op::Const { dst, value } if dst.0 == argument => {
-                match program.constants.get(usize::from(value.0)) {
-                    Some(Const::String(text)) => Some(text),
-                    _ => None,
-                }
-            }
-            _ => None,
-        });
-        if let Some(text) = literal
-            && let Ok(regex) = function::compile_pattern(text)
-        {
+        let pattern = program.arguments.get(usize::from(*first) + 1);
+        let Some(Operand::Const(id)) = pattern else { continue };
+        let Some(Const::String(text)) = program.constants.get(usize::from(id.0)) else { continue };
+        if patterns.iter().any(|(known, _)| **known == **text) {
+            continue;
+        }
+        if let Ok(regex) = function::compile_pattern(text) {
             patterns.push((text.as_str().into(), regex));
         }
     }

@@ -1,16 +1,14 @@
 //! The text form of predicate code, for `mxcp inspect --ir` and snapshots.
 //!
 //! ```text
-//!   0  %0 = user.5
-//!   1  %1 = "admin"
-//!   2  %2 = %0 != %1
-//!   3  return %2
+//!   0  %0 = user.role != "admin"
+//!   1  return %0
 //! ```
 
 use std::fmt;
 
 use mxcp_schemas::bundle::code::{
-    Const, ConstId, Op, Program, Reg, RequestSlot, Slot, USER_ATTRIBUTES,
+    Const, ConstId, Op, Operand, Program, Reg, RequestSlot, Slot, USER_ATTRIBUTES,
 };
 
 /// A program as text.
@@ -31,62 +29,92 @@ impl fmt::Display for Listing<'_> {
 impl Listing<'_> {
     fn op(self, f: &mut fmt::Formatter<'_>, op: Op) -> fmt::Result {
         let r = |register: Reg| format!("%{}", register.0);
+        let o = |operand: Operand| self.operand(operand);
+        match op {
+            Op::Move { dst, src } => write!(f, "{} = {}", r(dst), o(src)),
+            Op::IsPresent { dst, src } => write!(f, "{} = present({})", r(dst), o(src)),
+            Op::Index { dst, src, key } => write!(f, "{} = {}[{}]", r(dst), o(src), o(key)),
+            Op::IndexOptional { dst, src, key } => {
+                write!(f, "{} = {}[?{}]", r(dst), o(src), o(key))
+            }
+            Op::Not { dst, src } => write!(f, "{} = !{}", r(dst), o(src)),
+            Op::Equal { dst, a, b } => write!(f, "{} = {} == {}", r(dst), o(a), o(b)),
+            Op::NotEqual { dst, a, b } => write!(f, "{} = {} != {}", r(dst), o(a), o(b)),
+            Op::In { dst, a, b } => write!(f, "{} = {} in {}", r(dst), o(a), o(b)),
+            Op::And { dst, a, b } => write!(f, "{} = {} && {}", r(dst), o(a), o(b)),
+            Op::Or { dst, a, b } => write!(f, "{} = {} || {}", r(dst), o(a), o(b)),
+            Op::Call { dst, function, first, count } => {
+                let called = self.0.functions.get(usize::from(function.0));
+                let called = called.map_or("?", String::as_str);
+                let first = usize::from(first);
+                let args = self.0.arguments.get(first..first + usize::from(count));
+                let args: Vec<String> = args.unwrap_or(&[]).iter().map(|arg| o(*arg)).collect();
+                write!(f, "{} = {called}({})", r(dst), args.join(", "))
+            }
+            Op::Jump { to } => write!(f, "jump {}", to.0),
+            Op::JumpIfTrue { cond, to } => write!(f, "if {} jump {}", o(cond), to.0),
+            Op::JumpIfFalse { cond, to } => write!(f, "if !{} jump {}", o(cond), to.0),
+            Op::JumpIfError { dst, src, to } => {
+                write!(f, "if error {} = {} jump {}", r(dst), o(src), to.0)
+            }
+            Op::Recall { dst, part, end } => {
+                write!(f, "if remembered {} = part {} jump {}", r(dst), part.0, end.0)
+            }
+            Op::Remember { src, part } => write!(f, "remember part {} = {}", part.0, r(src)),
+            Op::Return { src } => write!(f, "return {}", o(src)),
+            op => self.less_common(f, op),
+        }
+    }
+
+    /// Fields, lists, maps and loops.
+    fn less_common(self, f: &mut fmt::Formatter<'_>, op: Op) -> fmt::Result {
+        let r = |register: Reg| format!("%{}", register.0);
+        let o = |operand: Operand| self.operand(operand);
         let name = |id: ConstId| match self.0.constants.get(usize::from(id.0)) {
             Some(Const::String(text)) => text.clone(),
             _ => "?".to_owned(),
         };
         match op {
-            Op::Const { dst, value } => write!(f, "{} = {}", r(dst), self.constant(value)),
-            Op::Load { dst, slot } => write!(f, "{} = {}", r(dst), input(slot)),
-            Op::Move { dst, src } => write!(f, "{} = {}", r(dst), r(src)),
-            Op::Select { dst, src, name: n } => write!(f, "{} = {}.{}", r(dst), r(src), name(n)),
+            Op::Select { dst, src, name: n } => write!(f, "{} = {}.{}", r(dst), o(src), name(n)),
             Op::SelectOptional { dst, src, name: n } => {
-                write!(f, "{} = {}.?{}", r(dst), r(src), name(n))
+                write!(f, "{} = {}.?{}", r(dst), o(src), name(n))
             }
-            Op::Has { dst, src, name: n } => write!(f, "{} = has({}.{})", r(dst), r(src), name(n)),
-            Op::IsPresent { dst, src } => write!(f, "{} = present({})", r(dst), r(src)),
-            Op::Index { dst, src, key } => write!(f, "{} = {}[{}]", r(dst), r(src), r(key)),
-            Op::IndexOptional { dst, src, key } => {
-                write!(f, "{} = {}[?{}]", r(dst), r(src), r(key))
+            Op::Has { dst, src, name: n } => write!(f, "{} = has({}.{})", r(dst), o(src), name(n)),
+            Op::Overlaps { dst, src, set } => {
+                write!(f, "{} = any of {} in {}", r(dst), o(src), self.constant(set))
             }
-            Op::Not { dst, src } => write!(f, "{} = !{}", r(dst), r(src)),
-            Op::Equal { dst, a, b } => write!(f, "{} = {} == {}", r(dst), r(a), r(b)),
-            Op::NotEqual { dst, a, b } => write!(f, "{} = {} != {}", r(dst), r(a), r(b)),
-            Op::In { dst, a, b } => write!(f, "{} = {} in {}", r(dst), r(a), r(b)),
-            Op::And { dst, a, b } => write!(f, "{} = {} && {}", r(dst), r(a), r(b)),
-            Op::Or { dst, a, b } => write!(f, "{} = {} || {}", r(dst), r(a), r(b)),
-            Op::Call { dst, function, first, count } => {
-                let called = self.0.functions.get(usize::from(function.0));
-                let called = called.map_or("?", String::as_str);
-                let args: Vec<String> =
-                    (0..u16::from(count)).map(|i| r(Reg(first.0.saturating_add(i)))).collect();
-                write!(f, "{} = {called}({})", r(dst), args.join(", "))
-            }
-            Op::Jump { to } => write!(f, "jump {}", to.0),
-            Op::JumpIfTrue { cond, to } => write!(f, "if {} jump {}", r(cond), to.0),
-            Op::JumpIfFalse { cond, to } => write!(f, "if not {} jump {}", r(cond), to.0),
-            Op::JumpIfError { dst, src, to } => {
-                write!(f, "if error({}) {} = it, jump {}", r(src), r(dst), to.0)
+            Op::Within { dst, src, set } => {
+                write!(f, "{} = all of {} in {}", r(dst), o(src), self.constant(set))
             }
             Op::NewList { dst } => write!(f, "{} = []", r(dst)),
-            Op::Append { list, value } => write!(f, "{} += {}", r(list), r(value)),
-            Op::AppendOptional { list, value } => write!(f, "{} += ?{}", r(list), r(value)),
+            Op::Append { list, value } => write!(f, "{} += {}", r(list), o(value)),
+            Op::AppendOptional { list, value } => write!(f, "{} += ?{}", r(list), o(value)),
             Op::NewMap { dst } => write!(f, "{} = {{}}", r(dst)),
-            Op::Insert { map, key, value } => write!(f, "{}[{}] = {}", r(map), r(key), r(value)),
+            Op::Insert { map, key, value } => write!(f, "{}[{}] = {}", r(map), o(key), o(value)),
             Op::InsertOptional { map, key, value } => {
-                write!(f, "{}[{}] = ?{}", r(map), r(key), r(value))
+                write!(f, "{}[{}] = ?{}", r(map), o(key), o(value))
             }
-            Op::InsertAll { map, entries } => write!(f, "{} |= {}", r(map), r(entries)),
+            Op::InsertAll { map, entries } => write!(f, "{} |= {}", r(map), o(entries)),
             Op::Finish { dst } => write!(f, "finish {}", r(dst)),
             Op::Iterate { iter, src, end } => {
-                write!(f, "{} = iterate {} else {}", r(iter), r(src), end.0)
+                write!(f, "{} = iterate {} else {}", r(iter), o(src), end.0)
             }
             Op::Next { iter, key, value, pair, end } => {
                 let targets = if pair { format!("{}, {}", r(key), r(value)) } else { r(value) };
                 write!(f, "{targets} = next {} else {}", r(iter), end.0)
             }
             Op::Repeat { head } => write!(f, "repeat {}", head.0),
-            Op::Return { src } => write!(f, "return {}", r(src)),
+            _ => f.write_str("?"),
+        }
+    }
+
+    fn operand(self, operand: Operand) -> String {
+        match operand {
+            Operand::Reg(register) => format!("%{}", register.0),
+            Operand::Const(id) => self.constant(id),
+            Operand::Input(id) => {
+                self.0.inputs.get(usize::from(id.0)).map_or("?".to_owned(), |i| input(i.slot))
+            }
         }
     }
 

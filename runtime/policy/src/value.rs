@@ -6,13 +6,15 @@ mod text;
 
 use bumpalo::Bump;
 
-use crate::datum::{Datum, Instant, Span, Symbol, Text};
+use crate::datum::{self, Datum, Instant, Span, Symbol, Text};
 
 pub(crate) use compare::are_numbers;
-pub use compare::{compare, equal};
+pub use compare::{compare, equal, equal_within};
 
-/// A CEL value or the error that took its place.
+/// A CEL value or the error that took its place. Its layout is C's, and for scalars that of
+/// [`Datum`], because compiled conditions read both.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, u8)]
 pub enum Value<'a> {
     /// `null`
     Null,
@@ -36,16 +38,17 @@ pub enum Value<'a> {
     List(List<'a>),
     /// `map`
     Map(Map<'a>),
+    /// An evaluation error.
+    Error(&'a Fault<'a>),
     /// A type, by its name.
     Type(&'a str),
     /// `optional`: what it holds, if anything.
     Optional(Option<&'a Value<'a>>),
-    /// An evaluation error.
-    Error(&'a Failure),
 }
 
 /// A string with its symbol.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 pub struct Str<'a> {
     /// the characters
     pub text: &'a str,
@@ -57,7 +60,7 @@ pub struct Str<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum List<'a> {
     /// items of an input
-    Data(&'a [Datum]),
+    Data(&'a datum::List),
     /// items made during evaluation
     Made(&'a [Value<'a>]),
 }
@@ -79,6 +82,21 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What happened.
     pub message: String,
+}
+
+/// An evaluation error while the evaluation lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault<'a> {
+    /// What kind of error, for programs.
+    pub kind: FailureKind,
+    /// What happened.
+    pub message: &'a str,
+}
+
+impl From<&Fault<'_>> for Failure {
+    fn from(fault: &Fault<'_>) -> Self {
+        Self { kind: fault.kind, message: fault.message.to_owned() }
+    }
 }
 
 /// The kinds of evaluation errors (CEL specification, "Runtime Errors").
@@ -111,8 +129,9 @@ impl<'a> Value<'a> {
     }
 
     /// An error, in the arena.
-    pub fn failed(arena: &'a Bump, kind: FailureKind, message: impl Into<String>) -> Self {
-        Self::Error(arena.alloc(Failure { kind, message: message.into() }))
+    pub fn failed(arena: &'a Bump, kind: FailureKind, message: impl AsRef<str>) -> Self {
+        let message = arena.alloc_str(message.as_ref());
+        Self::Error(arena.alloc(Fault { kind, message }))
     }
 
     /// The value of an input.
@@ -130,7 +149,7 @@ impl<'a> Value<'a> {
             Datum::List(items) => Self::List(List::Data(items)),
             Datum::Map(entries) => Self::Map(Map::Data(entries)),
             Datum::Error(message) => {
-                Self::failed(arena, FailureKind::BadInput, message.to_string())
+                Self::Error(arena.alloc(Fault { kind: FailureKind::BadInput, message }))
             }
         }
     }
@@ -178,7 +197,7 @@ impl<'a> Value<'a> {
 
 impl<'a> List<'a> {
     /// Number of items.
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Self::Data(items) => items.len(),
             Self::Made(items) => items.len(),
@@ -186,7 +205,7 @@ impl<'a> List<'a> {
     }
 
     /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 

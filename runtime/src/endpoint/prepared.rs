@@ -9,7 +9,7 @@ use mxcp_policy::datum::Symbols;
 use mxcp_policy::plan;
 use mxcp_policy::predicate::{LinkError, Predicate};
 use mxcp_policy::verify::{self, Layout, VerifyError};
-use mxcp_schemas::bundle::code::{Op, Program, Slot, USER_ATTRIBUTES};
+use mxcp_schemas::bundle::code::{Program, Slot, USER_ATTRIBUTES};
 use mxcp_schemas::bundle::definition::{self, Predicates, TypeId};
 use mxcp_schemas::bundle::plan::Plan;
 
@@ -24,6 +24,9 @@ const JOINT_PLANS_MAX: usize = 64;
 pub struct Machinery {
     programs: Box<[Program]>,
     predicates: Box<[Predicate]>,
+    /// where the bytes of each condition's parts begin in a caller's memory
+    parts: Box<[usize]>,
+    memory: usize,
     plans: Box<[Arc<Plan>]>,
 }
 
@@ -115,8 +118,19 @@ impl Machinery {
         // the inputs. What is linked here may read as much as any of them could.
         let widest = Layout { user: users, params: usize::from(u16::MAX) + 1, response: true };
         let link = |program: &Program| Predicate::link(program, &widest, symbols);
+        let linked: Box<[Predicate]> =
+            predicates.programs.iter().map(link).collect::<Result<_, _>>()?;
+        // The first bytes are those of whole conditions.
+        let mut memory = linked.len();
+        let parts = linked.iter().map(|predicate| {
+            let first = memory;
+            memory += usize::from(predicate.parts());
+            first
+        });
         Ok(Self {
-            predicates: predicates.programs.iter().map(link).collect::<Result<_, _>>()?,
+            parts: parts.collect(),
+            memory,
+            predicates: linked,
             programs: predicates.programs.into_boxed_slice(),
             plans: predicates.plans.into_iter().map(Arc::new).collect(),
         })
@@ -125,6 +139,19 @@ impl Machinery {
     /// A condition.
     pub fn predicate(&self, program: usize) -> Option<&Predicate> {
         self.predicates.get(program)
+    }
+
+    /// How many bytes a caller's memory has: one for each condition, by its number, and one for each
+    /// part of a condition that depends on the caller alone.
+    pub const fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// The bytes of a condition's parts in a caller's memory.
+    pub fn parts(&self, program: usize) -> std::ops::Range<usize> {
+        let count = self.predicate(program).map_or(0, |predicate| usize::from(predicate.parts()));
+        let first = self.parts.get(program).copied().unwrap_or(0);
+        first..first + count
     }
 
     /// How many conditions there are.
@@ -233,9 +260,8 @@ fn rule(
 }
 
 fn note_reads(code: &Program, users: usize, reads: &mut Reads) {
-    for op in &code.code {
-        let Op::Load { slot, .. } = op else { continue };
-        match slot {
+    for input in &code.inputs {
+        match &input.slot {
             Slot::User(index) => reads.user.push(usize::from(*index)),
             Slot::UserMap => reads.user.extend(0..users),
             Slot::Param(index) => {

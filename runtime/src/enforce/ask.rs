@@ -205,7 +205,8 @@ impl<'s> Subject<'s> {
             response,
             request,
         };
-        with_arena(|arena| predicate.evaluate(&inputs, arena).into())
+        let memory = principal.memory(self.runtime.machinery().parts(rule.program));
+        with_arena(|arena| predicate.evaluate_remembering(&inputs, memory, arena).into())
     }
 
     /// The arguments that conditions read; in place of others, which nobody reads, there is null.

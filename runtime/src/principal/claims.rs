@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU8;
 
-use mxcp_policy::datum::{Datum, Symbols};
+use mxcp_policy::datum::{Datum, List, Symbols};
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 
 use super::{Identity, Principal, Vocabulary, builtin_slot};
@@ -56,7 +56,7 @@ impl<'b> Slots<'b> {
         let mut slots =
             Self { vocabulary, values: vec![Datum::Null; count], set: vec![false; count] };
         for list in ["permissions", "capabilities", "groups"] {
-            slots.put(builtin_slot(list), Datum::List(Box::default()));
+            slots.put(builtin_slot(list), Datum::List(List::indexed(Box::default())));
         }
         slots.put(builtin_slot("claims"), Datum::Map(Box::default()));
         slots
@@ -165,7 +165,7 @@ impl<'b> Slots<'b> {
             names: USER_ATTRIBUTES.into_iter().chain(declared).map(Into::into).collect(),
             attributes: self.values.into_boxed_slice(),
             symbols_map: OnceLock::new(),
-            remembered: (0..self.vocabulary.programs).map(|_| AtomicU8::new(0)).collect(),
+            remembered: (0..self.vocabulary.memory).map(|_| AtomicU8::new(0)).collect(),
             meter: Meter::default(),
         }
     }
@@ -198,7 +198,8 @@ fn strings(symbols: &Symbols, name: &str, value: &Json<'_>, split: bool) -> Datu
         ),
         _ => None,
     };
-    items.map_or_else(|| wrong(name, value, "a list of strings"), Datum::List)
+    let list = |items| Datum::List(List::indexed(items));
+    items.map_or_else(|| wrong(name, value, "a list of strings"), list)
 }
 
 /// A value of which nothing is declared.
@@ -214,7 +215,7 @@ pub(super) fn dynamic(symbols: &Symbols, value: &Json<'_>) -> Datum {
             })
         }
         Json::Array(items) => {
-            Datum::List(items.iter().map(|item| dynamic(symbols, item)).collect())
+            Datum::List(List::indexed(items.iter().map(|item| dynamic(symbols, item)).collect()))
         }
         Json::Object(members) => {
             let mut entries: Vec<_> = members

@@ -32,7 +32,7 @@ impl World {
             symbols: &self.symbols,
             attributes: &self.attributes,
             checks: &self.checks,
-            programs: 2,
+            memory: 2,
         }
     }
 

@@ -5,6 +5,9 @@
 //! say otherwise (`And`, `Or`, the conditional jumps). Control moves forward only, but for the one
 //! backward edge of a loop, [`Op::Next`], so every program ends after a number of steps that its
 //! inputs bound. It can never become machine code on the way: a bundle is data.
+//!
+//! What the type checker knows is noted beside inputs and instructions as a [`Kind`]. Nothing rests
+//! on it: whoever wants to use it tests first whether it is so.
 
 use rkyv::{Archive, Deserialize, Serialize};
 
@@ -32,6 +35,65 @@ pub struct FuncId(pub u16);
 )]
 pub struct Target(pub u32);
 
+/// An index into [`Program::inputs`].
+#[derive(
+    Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+pub struct InputId(pub u16);
+
+/// The number of a part of a condition that depends on the caller alone, from 0.
+#[derive(
+    Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+pub struct PartId(pub u16);
+
+/// What an instruction reads.
+#[derive(
+    Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+pub enum Operand {
+    /// what a register holds
+    Reg(Reg),
+    /// a literal
+    Const(ConstId),
+    /// an input; one that is absent is an error value
+    Input(InputId),
+}
+
+/// What the type checker expects a value to be. A hint: nothing may rest on it.
+#[derive(
+    Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+#[expect(missing_docs, reason = "the names are CEL's")]
+pub enum Kind {
+    /// nothing is known
+    Any,
+    Null,
+    Bool,
+    Int,
+    Uint,
+    Double,
+    String,
+    Bytes,
+    Timestamp,
+    Duration,
+    List,
+    Map,
+    Type,
+    Optional,
+}
+
+/// An input of a program and what it is expected to be.
+#[derive(
+    Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+pub struct Input {
+    /// where it comes from
+    pub slot: Slot,
+    /// what the checker expects, null aside
+    pub kind: Kind,
+}
+
 /// An input that a program reads, laid out by the compiler.
 #[derive(
     Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
@@ -48,6 +110,18 @@ pub enum Slot {
     Response,
     /// A property of the request.
     Request(RequestSlot),
+}
+
+impl Slot {
+    /// What a program depends on that reads it.
+    pub const fn depends(self) -> Depends {
+        Depends {
+            user: matches!(self, Self::User(_) | Self::UserMap),
+            params: matches!(self, Self::Param(_)),
+            response: matches!(self, Self::Response),
+            request: matches!(self, Self::Request(_)),
+        }
+    }
 }
 
 /// What a program may know about the request that carries the call.
@@ -111,33 +185,19 @@ pub enum Const {
 /// One instruction. `dst` is written; everything else is read.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// `dst = constant`
-    Const {
-        /// result
-        dst: Reg,
-        /// which constant
-        value: ConstId,
-    },
-    /// `dst = input`; an input that is absent is an error value.
-    Load {
-        /// result
-        dst: Reg,
-        /// which input
-        slot: Slot,
-    },
     /// `dst = src`
     Move {
         /// result
         dst: Reg,
         /// operand
-        src: Reg,
+        src: Operand,
     },
     /// `dst = src.name`; a missing key is an error, on an optional it stays optional.
     Select {
         /// result
         dst: Reg,
         /// map or optional
-        src: Reg,
+        src: Operand,
         /// a string constant
         name: ConstId,
     },
@@ -146,7 +206,7 @@ pub enum Op {
         /// result
         dst: Reg,
         /// map or optional
-        src: Reg,
+        src: Operand,
         /// a string constant
         name: ConstId,
     },
@@ -155,7 +215,7 @@ pub enum Op {
         /// result
         dst: Reg,
         /// map or optional
-        src: Reg,
+        src: Operand,
         /// a string constant
         name: ConstId,
     },
@@ -164,86 +224,104 @@ pub enum Op {
         /// result
         dst: Reg,
         /// operand
-        src: Reg,
+        src: Operand,
     },
     /// `dst = src[key]`
     Index {
         /// result
         dst: Reg,
         /// list, map or optional
-        src: Reg,
+        src: Operand,
         /// index or key
-        key: Reg,
+        key: Operand,
     },
     /// `dst = src[?key]`: an optional.
     IndexOptional {
         /// result
         dst: Reg,
         /// list, map or optional
-        src: Reg,
+        src: Operand,
         /// index or key
-        key: Reg,
+        key: Operand,
     },
     /// `dst = !src`
     Not {
         /// result
         dst: Reg,
         /// operand
-        src: Reg,
+        src: Operand,
     },
     /// `dst = a == b` over any types (CEL's heterogeneous equality).
     Equal {
         /// result
         dst: Reg,
         /// left
-        a: Reg,
+        a: Operand,
         /// right
-        b: Reg,
+        b: Operand,
     },
     /// `dst = a != b`
     NotEqual {
         /// result
         dst: Reg,
         /// left
-        a: Reg,
+        a: Operand,
         /// right
-        b: Reg,
+        b: Operand,
     },
     /// `dst = a in b` for a list or the keys of a map.
     In {
         /// result
         dst: Reg,
         /// element
-        a: Reg,
+        a: Operand,
         /// list or map
-        b: Reg,
+        b: Operand,
+    },
+    /// `dst = src.exists(x, x in set)`, with `set` a constant list.
+    Overlaps {
+        /// result
+        dst: Reg,
+        /// list or map
+        src: Operand,
+        /// a constant list
+        set: ConstId,
+    },
+    /// `dst = src.all(x, x in set)`, with `set` a constant list.
+    Within {
+        /// result
+        dst: Reg,
+        /// list or map
+        src: Operand,
+        /// a constant list
+        set: ConstId,
     },
     /// `dst = a && b`, where `false` on either side outweighs an error on the other.
     And {
         /// result
         dst: Reg,
         /// left
-        a: Reg,
+        a: Operand,
         /// right
-        b: Reg,
+        b: Operand,
     },
     /// `dst = a || b`, where `true` on either side outweighs an error on the other.
     Or {
         /// result
         dst: Reg,
         /// left
-        a: Reg,
+        a: Operand,
         /// right
-        b: Reg,
+        b: Operand,
     },
-    /// Calls a function on `count` registers that begin at `first`.
+    /// Calls a function on `count` operands that begin at `first` of [`Program::arguments`].
     Call {
         /// result
         dst: Reg,
         /// which overload
         function: FuncId,
         /// first argument
-        first: Reg,
+        first: u16,
         /// number of arguments
         count: u8,
     },
@@ -255,14 +333,14 @@ pub enum Op {
     /// Continues at `to` when `cond` is `true`; any other value, errors included, falls through.
     JumpIfTrue {
         /// operand
-        cond: Reg,
+        cond: Operand,
         /// where, ahead
         to: Target,
     },
     /// Continues at `to` when `cond` is `false`; any other value, errors included, falls through.
     JumpIfFalse {
         /// operand
-        cond: Reg,
+        cond: Operand,
         /// where, ahead
         to: Target,
     },
@@ -272,9 +350,27 @@ pub enum Op {
         /// receives the error
         dst: Reg,
         /// operand
-        src: Reg,
+        src: Operand,
         /// where, ahead
         to: Target,
+    },
+    /// Begins a part that depends on the caller alone and ends before `end`: where its value is
+    /// remembered, that is stored in `dst` and control continues at `end`.
+    Recall {
+        /// result
+        dst: Reg,
+        /// which part
+        part: PartId,
+        /// the instruction after the part
+        end: Target,
+    },
+    /// Ends a part: `src`, a bool or an error, may be remembered for this caller. Anything that is
+    /// no bool is an error.
+    Remember {
+        /// the value of the part
+        src: Reg,
+        /// which part
+        part: PartId,
     },
     /// Begins a list with room for the values that `Append` adds.
     NewList {
@@ -286,14 +382,14 @@ pub enum Op {
         /// the list under construction
         list: Reg,
         /// element
-        value: Reg,
+        value: Operand,
     },
     /// Adds what the optional `value` holds, if anything.
     AppendOptional {
         /// the list under construction
         list: Reg,
         /// element
-        value: Reg,
+        value: Operand,
     },
     /// Begins a map.
     NewMap {
@@ -305,25 +401,25 @@ pub enum Op {
         /// the map under construction
         map: Reg,
         /// key
-        key: Reg,
+        key: Operand,
         /// value
-        value: Reg,
+        value: Operand,
     },
     /// Adds an entry for what the optional `value` holds, if anything.
     InsertOptional {
         /// the map under construction
         map: Reg,
         /// key
-        key: Reg,
+        key: Operand,
         /// value
-        value: Reg,
+        value: Operand,
     },
     /// Adds every entry of the map `entries` (`transformMapEntry`).
     InsertAll {
         /// the map under construction
         map: Reg,
         /// entries to add
-        entries: Reg,
+        entries: Operand,
     },
     /// Ends a list or map under construction and makes it a value.
     Finish {
@@ -336,7 +432,7 @@ pub enum Op {
         /// the iterator
         iter: Reg,
         /// list or map
-        src: Reg,
+        src: Operand,
         /// the instruction after the loop
         end: Target,
     },
@@ -363,7 +459,7 @@ pub enum Op {
     /// Ends the program with the value of `src`.
     Return {
         /// result
-        src: Reg,
+        src: Operand,
     },
 }
 
@@ -372,12 +468,20 @@ pub enum Op {
 pub struct Program {
     /// Number of registers of the frame.
     pub registers: u16,
+    /// What it reads from outside.
+    pub inputs: Vec<Input>,
     /// Literals; a list or map refers only to constants before itself.
     pub constants: Vec<Const>,
     /// Overload ids as the function registry knows them, so that a bundle names what it calls.
     pub functions: Vec<String>,
+    /// The arguments of calls.
+    pub arguments: Vec<Operand>,
+    /// Number of parts that depend on the caller alone.
+    pub parts: u16,
     /// The instructions.
     pub code: Vec<Op>,
+    /// For each instruction what the checker expects it to make.
+    pub kinds: Vec<Kind>,
     /// For each instruction the byte range of the sub-expression in the condition's text.
     pub spans: Vec<(u32, u32)>,
     /// What the result depends on.

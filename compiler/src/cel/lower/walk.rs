@@ -12,10 +12,10 @@
 //! done:
 //! ```
 
-use mxcp_schemas::bundle::code::{Const, Op, Reg, Target};
+use mxcp_schemas::bundle::code::{Const, ConstId, Op, Operand, Reg, Target};
 
-use super::super::ast::{Comprehension, ExprId};
-use super::Lowering;
+use super::super::ast::{Binary, Comprehension, ExprId, Kind};
+use super::{Effort, Lowering};
 
 /// A loop whose body is being written.
 struct Loop {
@@ -58,22 +58,47 @@ impl Lowering<'_> {
         body: ExprId,
         all: bool,
     ) {
+        if let Some(set) = self.constant_set(variables, body, all) {
+            let src = self.fresh(over);
+            let op =
+                if all { Op::Within { dst, src, set } } else { Op::Overlaps { dst, src, set } };
+            return self.op(id, op);
+        }
         let begun = self.begin(id, over, variables, |this| {
-            let value = this.constant(Const::Bool(all));
-            this.op(id, Op::Const { dst, value });
+            let src = Operand::Const(this.constant(Const::Bool(all)));
+            this.op(id, Op::Move { dst, src });
         });
-        let test = self.register();
-        self.emit(body, test);
-        let op =
-            if all { Op::And { dst, a: dst, b: test } } else { Op::Or { dst, a: dst, b: test } };
-        self.op(body, op);
+        let (a, b) = (Operand::Reg(dst), self.fresh(body));
+        self.op(body, if all { Op::And { dst, a, b } } else { Op::Or { dst, a, b } });
         let early = if all {
-            self.jump(body, |to| Op::JumpIfFalse { cond: dst, to })
+            self.jump(body, |to| Op::JumpIfFalse { cond: a, to })
         } else {
-            self.jump(body, |to| Op::JumpIfTrue { cond: dst, to })
+            self.jump(body, |to| Op::JumpIfTrue { cond: a, to })
         };
         self.end(id, dst, &begun, variables.len(), |_| {});
         self.land(early);
+    }
+
+    /// The constant list of which `exists` and `all` ask whether elements are in it:
+    /// `x in ['a', 'b']`, and for `exists` also `x == 'a'`.
+    fn constant_set(&mut self, variables: &[String], body: ExprId, all: bool) -> Option<ConstId> {
+        let [variable] = variables else { return None };
+        let Kind::Binary { op, left, right, .. } = self.typed.tree.get(body).kind else {
+            return None;
+        };
+        let is_element = |id| match &self.typed.tree.get(id).kind {
+            Kind::Ident(name) => name == variable,
+            _ => false,
+        };
+        if self.effort == Effort::Plain || !is_element(left) {
+            return None;
+        }
+        let constant = match (op, self.constant_of(right)?) {
+            (Binary::In, list @ Const::List(_)) => list,
+            (Binary::Equal, one) if !all => Const::List(vec![self.constant(one)]),
+            _ => return None,
+        };
+        Some(self.constant(constant))
     }
 
     fn exists_one(
@@ -84,23 +109,21 @@ impl Lowering<'_> {
         variables: &[String],
         body: ExprId,
     ) {
-        // The counter and the one stand beside one another, as arguments do.
-        let (count, one) = (self.register(), self.register());
+        let count = self.register();
+        let one = Operand::Const(self.constant(Const::Int(1)));
         let begun = self.begin(id, over, variables, |this| {
-            let zero = this.constant(Const::Int(0));
-            this.op(id, Op::Const { dst: count, value: zero });
-            let unit = this.constant(Const::Int(1));
-            this.op(id, Op::Const { dst: one, value: unit });
+            let src = Operand::Const(this.constant(Const::Int(0)));
+            this.op(id, Op::Move { dst: count, src });
         });
-        let test = self.register();
-        self.emit(body, test);
+        let test = self.fresh(body);
         let failed = self.jump(body, |to| Op::JumpIfError { dst, src: test, to });
         let other = self.jump(body, |to| Op::JumpIfFalse { cond: test, to });
         let function = self.function("_+_");
-        self.op(body, Op::Call { dst: count, function, first: count, count: 2 });
+        let first = self.argument_list(&[Operand::Reg(count), one]);
+        self.op(body, Op::Call { dst: count, function, first, count: 2 });
         self.land(other);
         self.end(id, dst, &begun, variables.len(), |this| {
-            this.op(id, Op::Equal { dst, a: count, b: one });
+            this.op(id, Op::Equal { dst, a: Operand::Reg(count), b: one });
         });
         self.land(failed);
     }
@@ -127,24 +150,21 @@ impl Lowering<'_> {
         let (mut failed, mut other) = (None, None);
         let test = self.register();
         if let Some(filter) = filter {
-            self.emit(filter, test);
-            failed = Some(self.jump(filter, |to| Op::JumpIfError { dst: test, src: test, to }));
-            other = Some(self.jump(filter, |to| Op::JumpIfFalse { cond: test, to }));
+            let src = self.operand(filter, test);
+            failed = Some(self.jump(filter, |to| Op::JumpIfError { dst: test, src, to }));
+            other = Some(self.jump(filter, |to| Op::JumpIfFalse { cond: src, to }));
         }
         let value = match body {
-            Some(body) => {
-                let value = self.register();
-                self.emit(body, value);
-                value
-            }
-            None => self.variable(variables.len(), 0),
+            Some(body) => self.fresh(body),
+            None => Operand::Reg(self.variable(variables.len(), 0)),
         };
-        let key = self.variable(variables.len(), 0);
+        let key = Operand::Reg(self.variable(variables.len(), 0));
         self.op(id, take(kind, made, key, value));
         if let Some(failed) = failed {
             // An error of the filter is the error of the whole.
             let skip = self.jump(id, |to| Op::Jump { to });
             self.land(failed);
+            let test = Operand::Reg(test);
             let op = if is_map {
                 Op::Insert { map: made, key: test, value: test }
             } else {
@@ -158,7 +178,7 @@ impl Lowering<'_> {
         }
         self.end(id, dst, &begun, variables.len(), |this| {
             this.op(id, Op::Finish { dst: made });
-            this.op(id, Op::Move { dst, src: made });
+            this.op(id, Op::Move { dst, src: Operand::Reg(made) });
         });
     }
 
@@ -179,11 +199,10 @@ impl Lowering<'_> {
         variables: &[String],
         prepare: impl FnOnce(&mut Self),
     ) -> Loop {
-        let range = self.register();
-        self.emit(over, range);
+        let src = self.fresh(over);
         prepare(self);
         let (iter, first, second) = (self.register(), self.register(), self.register());
-        let iterate = self.jump(over, |end| Op::Iterate { iter, src: range, end });
+        let iterate = self.jump(over, |end| Op::Iterate { iter, src, end });
         let head = self.here();
         let pair = variables.len() == 2;
         let (key, value) = if pair { (first, second) } else { (second, first) };
@@ -205,7 +224,7 @@ impl Lowering<'_> {
         self.locals.truncate(self.locals.len().saturating_sub(variables));
         self.op(id, Op::Repeat { head: begun.head });
         self.land(begun.iterate);
-        self.op(id, Op::Move { dst, src: begun.iter });
+        self.op(id, Op::Move { dst, src: Operand::Reg(begun.iter) });
         let done = self.jump(id, |to| Op::Jump { to });
         self.land(begun.next);
         finish(self);
@@ -213,7 +232,7 @@ impl Lowering<'_> {
     }
 }
 
-const fn take(kind: Comprehension, made: Reg, key: Reg, value: Reg) -> Op {
+const fn take(kind: Comprehension, made: Reg, key: Operand, value: Operand) -> Op {
     match kind {
         Comprehension::TransformMap => Op::Insert { map: made, key, value },
         Comprehension::TransformMapEntry => Op::InsertAll { map: made, entries: value },

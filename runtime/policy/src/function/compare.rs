@@ -4,10 +4,8 @@
 use std::cmp::Ordering;
 
 use super::{Call, Cost, Eval, Function, Overload};
-use crate::ty::Sig::{
-    self, Bool, Bytes, Double, Duration, Int, List, Map, String, Timestamp, Uint, Var,
-};
-use crate::value::{self, FailureKind, Value};
+use crate::ty::Sig::{self, Bool, Bytes, Double, Duration, Int, Map, String, Timestamp, Uint, Var};
+use crate::value::{self, FailureKind, List, Value};
 
 /// The signatures of an order: equal types, and numbers of any two types.
 macro_rules! order {
@@ -99,7 +97,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
             Overload {
                 id: "in_list",
                 member: false,
-                params: &[Var(0), List(&Var(0))],
+                params: &[Var(0), Sig::List(&Var(0))],
                 result: Bool,
             },
             Overload {
@@ -119,11 +117,11 @@ pub(super) static FUNCTIONS: &[Function] = &[
         overloads: &[
             sized("size_string", &[String], false),
             sized("size_bytes", &[Bytes], false),
-            sized("size_list", &[List(&Var(0))], false),
+            sized("size_list", &[Sig::List(&Var(0))], false),
             sized("size_map", &[Map(&Var(0), &Var(1))], false),
             sized("string_size", &[String], true),
             sized("bytes_size", &[Bytes], true),
-            sized("list_size", &[List(&Var(0))], true),
+            sized("list_size", &[Sig::List(&Var(0))], true),
             sized("map_size", &[Map(&Var(0), &Var(1))], true),
         ],
         cost: Cost::Linear,
@@ -169,14 +167,29 @@ fn greater_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
 pub(crate) fn contains<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     match args {
         [element, Value::List(list)] => {
+            if let Some(found) = answered(element, list) {
+                return Value::Bool(found);
+            }
             if let Err(error) = call.spend(list.len() as u64) {
                 return error;
             }
-            let arena = call.arena;
-            Value::Bool(list.iter(arena).any(|item| value::equal(element, &item, arena)))
+            let (arena, budget) = (call.arena, &mut call.budget);
+            let mut same = |item| value::equal_within(element, &item, arena, budget);
+            match list.iter(arena).map(&mut same).find(|same| *same != Some(false)) {
+                Some(None) => call.exhausted(),
+                found => Value::Bool(found.is_some()),
+            }
         }
         [key, Value::Map(map)] => Value::Bool(map.get(key, call.arena).is_some()),
         _ => call.no_overload("@in", args),
+    }
+}
+
+/// What the index of a list says about a string, if it says anything.
+fn answered(element: &Value<'_>, list: &List<'_>) -> Option<bool> {
+    match (element, list) {
+        (Value::String(text), List::Data(list)) => list.members()?.answer(text.symbol),
+        _ => None,
     }
 }
 

@@ -11,53 +11,105 @@ use crate::datum::Symbol;
 /// How deep values are compared; deeper ones count as unequal.
 const MAX_COMPARE_DEPTH: u32 = 128;
 
+/// How many bytes of texts are compared for a step.
+const BYTES_PER_STEP: usize = 64;
+
 /// Whether two values are equal. Errors are equal to nothing.
 pub fn equal<'a>(a: &Value<'a>, b: &Value<'a>, arena: &'a Bump) -> bool {
-    equal_at(a, b, arena, 0)
+    equal_within(a, b, arena, &mut u64::MAX.clone()).unwrap_or(false)
 }
 
-fn equal_at<'a>(a: &Value<'a>, b: &Value<'a>, arena: &'a Bump, depth: u32) -> bool {
-    if depth > MAX_COMPARE_DEPTH {
-        return false;
-    }
-    match (a, b) {
-        (Value::Null, Value::Null) => true,
-        (Value::Bool(x), Value::Bool(y)) => x == y,
-        (Value::String(x), Value::String(y)) => same_text(x, y),
-        (Value::Bytes(x), Value::Bytes(y)) => x == y,
-        (Value::Timestamp(x), Value::Timestamp(y)) => x == y,
-        (Value::Duration(x), Value::Duration(y)) => x == y,
-        (Value::Type(x), Value::Type(y)) => x == y,
-        (Value::Optional(x), Value::Optional(y)) => match (x, y) {
-            (None, None) => true,
-            (Some(x), Some(y)) => equal_at(x, y, arena, depth + 1),
-            _ => false,
-        },
-        (Value::List(x), Value::List(y)) => same_lists(*x, *y, arena, depth),
-        (Value::Map(x), Value::Map(y)) => same_maps(*x, *y, arena, depth),
-        _ => number_order(a, b) == Some(Ordering::Equal),
-    }
+/// Whether two values are equal, where so many steps suffice to tell: one for each item or entry,
+/// one for each 64 bytes that have to be compared.
+pub fn equal_within<'a>(
+    a: &Value<'a>,
+    b: &Value<'a>,
+    arena: &'a Bump,
+    steps: &mut u64,
+) -> Option<bool> {
+    Comparison { arena, steps }.equal(a, b, 0)
 }
 
-/// Symbols settle most comparisons; what has none is compared by its bytes.
-fn same_text(x: &Str<'_>, y: &Str<'_>) -> bool {
-    match (x.symbol, y.symbol) {
-        (Symbol::Known(x), Symbol::Known(y)) => x == y,
-        (Symbol::Known(_), Symbol::Foreign) | (Symbol::Foreign, Symbol::Known(_)) => false,
-        _ => x.text == y.text,
-    }
+struct Comparison<'a, 's> {
+    arena: &'a Bump,
+    steps: &'s mut u64,
 }
 
-fn same_lists<'a>(x: List<'a>, y: List<'a>, arena: &'a Bump, depth: u32) -> bool {
-    x.len() == y.len()
-        && x.iter(arena).zip(y.iter(arena)).all(|(a, b)| equal_at(&a, &b, arena, depth + 1))
-}
-
-fn same_maps<'a>(x: Map<'a>, y: Map<'a>, arena: &'a Bump, depth: u32) -> bool {
-    x.len() == y.len()
-        && x.iter(arena).all(|(key, value)| {
-            y.get(&key, arena).is_some_and(|other| equal_at(&value, &other, arena, depth + 1))
+impl<'a> Comparison<'a, '_> {
+    /// `None` when the steps are used up.
+    fn equal(&mut self, a: &Value<'a>, b: &Value<'a>, depth: u32) -> Option<bool> {
+        if depth > MAX_COMPARE_DEPTH {
+            return Some(false);
+        }
+        Some(match (a, b) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(x), Value::Bool(y)) => x == y,
+            (Value::String(x), Value::String(y)) => return self.texts(x, y),
+            (Value::Bytes(x), Value::Bytes(y)) => {
+                x.len() == y.len() && self.spend(x.len() / BYTES_PER_STEP)? && x == y
+            }
+            (Value::Timestamp(x), Value::Timestamp(y)) => x == y,
+            (Value::Duration(x), Value::Duration(y)) => x == y,
+            (Value::Type(x), Value::Type(y)) => x == y,
+            (Value::Optional(x), Value::Optional(y)) => match (x, y) {
+                (None, None) => true,
+                (Some(x), Some(y)) => return self.equal(x, y, depth + 1),
+                _ => false,
+            },
+            (Value::List(x), Value::List(y)) => return self.lists(*x, *y, depth),
+            (Value::Map(x), Value::Map(y)) => return self.maps(*x, *y, depth),
+            _ => number_order(a, b) == Some(Ordering::Equal),
         })
+    }
+
+    /// Symbols settle most comparisons; what has none is compared by its bytes.
+    fn texts(&mut self, x: &Str<'_>, y: &Str<'_>) -> Option<bool> {
+        Some(match (x.symbol, y.symbol) {
+            (Symbol::Known(x), Symbol::Known(y)) => x == y,
+            (Symbol::Known(_), Symbol::Foreign) | (Symbol::Foreign, Symbol::Known(_)) => false,
+            _ => {
+                x.text.len() == y.text.len()
+                    && self.spend(x.text.len() / BYTES_PER_STEP)?
+                    && x.text == y.text
+            }
+        })
+    }
+
+    fn lists(&mut self, x: List<'a>, y: List<'a>, depth: u32) -> Option<bool> {
+        if x.len() != y.len() {
+            return Some(false);
+        }
+        self.spend(x.len())?;
+        for (a, b) in x.iter(self.arena).zip(y.iter(self.arena)) {
+            if !self.equal(&a, &b, depth + 1)? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    fn maps(&mut self, x: Map<'a>, y: Map<'a>, depth: u32) -> Option<bool> {
+        if x.len() != y.len() {
+            return Some(false);
+        }
+        self.spend(x.len())?;
+        for (key, value) in x.iter(self.arena) {
+            if matches!(y, Map::Made(_)) {
+                // Keys that were made are not sorted: each is looked for among all.
+                self.spend(y.len())?;
+            }
+            match y.get(&key, self.arena) {
+                Some(other) if self.equal(&value, &other, depth + 1)? => {}
+                _ => return Some(false),
+            }
+        }
+        Some(true)
+    }
+
+    fn spend(&mut self, steps: usize) -> Option<bool> {
+        *self.steps = self.steps.checked_sub(steps as u64)?;
+        Some(true)
+    }
 }
 
 /// The order of two values, if they have one: numbers, strings, bytes, booleans, times.
@@ -135,8 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn comparing_costs_what_it_looks_at() {
+        let arena = Bump::new();
+        let mut nested = Value::Int(1);
+        for _ in 0..60 {
+            nested = Value::List(List::Made(arena.alloc([nested, nested])));
+        }
+        assert_eq!(equal_within(&nested, &nested, &arena, &mut 1_000), None);
+        let text = Value::text(arena.alloc_str(&"x".repeat(640)));
+        assert_eq!(equal_within(&text, &text, &arena, &mut 10), Some(true));
+        assert_eq!(equal_within(&text, &text, &arena, &mut 9), None);
+    }
+
+    #[test]
     fn symbols_and_bytes_agree() {
+        let arena = Bump::new();
         let text = |text, symbol| Str { text, symbol };
+        let same_text = |a: &Str<'static>, b: &Str<'static>| {
+            equal(&Value::String(*a), &Value::String(*b), &arena)
+        };
         assert!(same_text(&text("a", Symbol::Known(1)), &text("a", Symbol::Known(1))));
         assert!(!same_text(&text("a", Symbol::Known(1)), &text("b", Symbol::Foreign)));
         assert!(same_text(&text("a", Symbol::Known(1)), &text("a", Symbol::Unknown)));

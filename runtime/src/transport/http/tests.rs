@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mxcp_schemas::bundle::code::{Const, ConstId, Depends, Op, Program, Reg, Slot};
+use mxcp_schemas::bundle::code::{
+    Const, ConstId, Depends, Input, InputId, Kind as CodeKind, Op, Operand, Program, Reg, Slot,
+};
 use mxcp_schemas::bundle::container::Bundle as Contents;
 use mxcp_schemas::bundle::definition::{
     Body as EndpointBody, Endpoints, Kind, Message, Parameter, Policy, Predicates, Type, TypeId,
@@ -22,19 +24,22 @@ use crate::serve::{Around, Runtime};
 
 /// `user.role != 'admin'`
 fn not_admin() -> Program {
+    let admin = Operand::Const(ConstId(0));
     Program {
-        registers: 3,
+        registers: 1,
+        inputs: vec![Input { slot: Slot::User(5), kind: CodeKind::String }],
         constants: vec![Const::String("admin".into())],
         functions: Vec::new(),
+        arguments: Vec::new(),
+        parts: 0,
         code: vec![
-            Op::Load { dst: Reg(0), slot: Slot::User(5) },
-            Op::Const { dst: Reg(1), value: ConstId(0) },
-            Op::NotEqual { dst: Reg(2), a: Reg(0), b: Reg(1) },
-            Op::Return { src: Reg(2) },
+            Op::NotEqual { dst: Reg(0), a: Operand::Input(InputId(0)), b: admin },
+            Op::Return { src: Operand::Reg(Reg(0)) },
         ],
-        spans: vec![(0, 1); 4],
+        kinds: vec![CodeKind::Bool; 2],
+        spans: vec![(0, 1); 2],
         depends: Depends { user: true, ..Depends::default() },
-        cost: 4,
+        cost: 2,
     }
 }
 

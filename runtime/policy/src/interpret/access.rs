@@ -1,0 +1,185 @@
+//! Fields and elements, and membership in constant lists.
+
+use bumpalo::collections::String as BumpString;
+use mxcp_schemas::bundle::code::{ConstId, Operand};
+
+use super::Machine;
+use crate::function;
+use crate::value::{FailureKind, Fault, List, Value};
+
+impl<'a> Machine<'a> {
+    fn field(&self, value: Value<'a>, name: &str) -> Result<Option<Value<'a>>, Value<'a>> {
+        match value {
+            Value::Map(map) => Ok(map.field(name, self.call.arena)),
+            error @ Value::Error(_) => Err(error),
+            other => {
+                let message =
+                    bumpalo::format!(in self.call.arena, "`.{name}` of {}", other.type_name());
+                Err(self.fault(FailureKind::NoOverload, message))
+            }
+        }
+    }
+
+    pub(super) fn select(&self, src: Operand, name: &str) -> Value<'a> {
+        if let optional @ Value::Optional(_) = self.get(src) {
+            return self.optional_field(optional, name);
+        }
+        match self.field(self.get(src), name) {
+            Ok(Some(value)) => value,
+            Ok(None) => {
+                let message = bumpalo::format!(in self.call.arena, "there is no `{name}`",);
+                self.fault(FailureKind::NoSuchKey, message)
+            }
+            Err(error) => error,
+        }
+    }
+
+    pub(super) fn optional_field(&self, value: Value<'a>, name: &str) -> Value<'a> {
+        let value = match value {
+            Value::Optional(None) => return value,
+            Value::Optional(Some(held)) => *held,
+            value => value,
+        };
+        match self.field(value, name) {
+            Ok(found) => self.optional(found),
+            Err(error) => error,
+        }
+    }
+
+    fn optional(&self, value: Option<Value<'a>>) -> Value<'a> {
+        match value {
+            Some(error @ Value::Error(_)) => error,
+            value => Value::Optional(value.map(|v| &*self.call.arena.alloc(v))),
+        }
+    }
+
+    pub(super) fn has(&self, src: Operand, name: &str) -> Value<'a> {
+        let value = match self.get(src) {
+            Value::Optional(None) => return Value::Bool(false),
+            Value::Optional(Some(held)) => *held,
+            value => value,
+        };
+        match self.field(value, name) {
+            Ok(found) => Value::Bool(found.is_some()),
+            Err(error) => error,
+        }
+    }
+
+    pub(super) fn index(&self, src: Operand, key: Operand) -> Value<'a> {
+        let (source, key) = match (self.get(src), self.get(key)) {
+            (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => return error,
+            pair => pair,
+        };
+        if let Value::Optional(held) = source {
+            return held.map_or(source, |held| match self.lookup(*held, key) {
+                Ok(found) => self.optional(found),
+                Err(error) => error,
+            });
+        }
+        match self.lookup(source, key) {
+            Ok(Some(value)) => value,
+            Ok(None) if matches!(source, Value::List(_)) => {
+                self.fail(FailureKind::OutOfRange, "the index is outside the list")
+            }
+            Ok(None) => self.fail(FailureKind::NoSuchKey, "there is no such key"),
+            Err(error) => error,
+        }
+    }
+
+    pub(super) fn index_optional(&self, src: Operand, key: Operand) -> Value<'a> {
+        let (source, key) = match (self.get(src), self.get(key)) {
+            (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => return error,
+            (Value::Optional(Some(held)), key) => (*held, key),
+            (none @ Value::Optional(None), _) => return none,
+            pair => pair,
+        };
+        match self.lookup(source, key) {
+            Ok(found) => self.optional(found),
+            Err(error) => error,
+        }
+    }
+
+    fn lookup(&self, source: Value<'a>, key: Value<'a>) -> Result<Option<Value<'a>>, Value<'a>> {
+        match source {
+            Value::Map(map) => match key {
+                Value::String(_)
+                | Value::Int(_)
+                | Value::Uint(_)
+                | Value::Bool(_)
+                | Value::Double(_) => Ok(map.get(&key, self.call.arena)),
+                other => Err(self.call.no_overload("_[_]", &[source, other])),
+            },
+            Value::List(list) => match whole(key) {
+                Some(index) => {
+                    let index = usize::try_from(index).ok();
+                    Ok(index.and_then(|index| list.get(index, self.call.arena)))
+                }
+                None => Err(self.call.no_overload("_[_]", &[source, key])),
+            },
+            other => Err(self.call.no_overload("_[_]", &[other, key])),
+        }
+    }
+
+    /// Whether an element of a list, or a key of a map, is in a constant list (`any`), or all are.
+    /// The deciding answer outweighs errors among the elements.
+    pub(super) fn quantify(&mut self, src: Operand, set: ConstId, any: bool) -> Value<'a> {
+        let arena = self.call.arena;
+        let set = self.predicate.constant(set, arena);
+        let source = self.get(src);
+        if let (Value::List(List::Data(list)), Value::List(List::Data(set))) = (source, set)
+            && let (Some(list), Some(set)) = (list.members(), set.members())
+            && let Some(found) = if any { list.meets(set) } else { list.within(set) }
+        {
+            return Value::Bool(found);
+        }
+        let count = match source {
+            Value::List(list) => list.len(),
+            Value::Map(map) => map.len(),
+            error @ Value::Error(_) => return error,
+            other => return self.call.no_overload("a comprehension", &[other]),
+        };
+        if let Err(error) = self.call.spend(count as u64) {
+            return error;
+        }
+        let mut result = Value::Bool(!any);
+        for index in 0..count {
+            let element = match source {
+                Value::List(list) => list.get(index, arena),
+                Value::Map(map) => map.entry(index, arena).map(|(key, _)| key),
+                _ => None,
+            };
+            match element {
+                Some(error @ Value::Error(_)) => result = first_error(result, error),
+                Some(element) => match function::contains(&mut self.call, &[element, set]) {
+                    Value::Bool(found) if found == any => return Value::Bool(any),
+                    Value::Bool(_) => {}
+                    error => result = first_error(result, error),
+                },
+                None => {}
+            }
+        }
+        result
+    }
+
+    fn fault(&self, kind: FailureKind, message: BumpString<'a>) -> Value<'a> {
+        Value::Error(self.call.arena.alloc(Fault { kind, message: message.into_bump_str() }))
+    }
+}
+
+const fn first_error<'a>(known: Value<'a>, error: Value<'a>) -> Value<'a> {
+    if matches!(known, Value::Error(_)) { known } else { error }
+}
+
+/// An index: a whole number of any numeric type.
+fn whole(key: Value<'_>) -> Option<i128> {
+    match key {
+        Value::Int(index) => Some(i128::from(index)),
+        Value::Uint(index) => Some(i128::from(index)),
+        Value::Double(index) if index.fract() == 0.0 && index.abs() < 1e15 =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
+            Some(index as i128)
+        }
+        _ => None,
+    }
+}
