@@ -8,6 +8,7 @@ mod init;
 mod inspect;
 mod list;
 mod log;
+mod log_cleanup;
 mod query;
 mod run;
 mod schema;
@@ -49,6 +50,7 @@ enum Command {
     Test(test::Args),
     Serve(serve::Args),
     Log(Box<log::Args>),
+    LogCleanup(log_cleanup::Args),
     Query(query::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -75,6 +77,7 @@ impl Cli {
             Command::Test(args) => args.run(ui),
             Command::Serve(args) => args.run(ui),
             Command::Log(args) => args.run(ui),
+            Command::LogCleanup(args) => args.run(ui),
             Command::Schema(args) => args.run(ui),
             Command::Completions(args) => args.run(ui),
         }

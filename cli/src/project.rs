@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use mxcp_compiler::source::{FileError, Files};
 
-use mxcp_schemas::document::site::{self, Paths, Profile};
+use mxcp_schemas::bundle::manifest::Audit;
+use mxcp_schemas::document::site::{self, Paths, Profile, Site};
 use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 use crate::exit::Failure;
@@ -50,22 +51,27 @@ impl Project {
     /// # Errors
     /// When the site file cannot be read or has no such profile.
     pub fn profile(&self, wanted: Option<&str>) -> Result<(String, Profile, Paths), Failure> {
-        let broken = |problem: &str| {
-            Failure::usage(format!("`{SITE_FILE}`: {problem}; `mxcp check` says more"))
-        };
+        let site = self.site()?;
+        let (name, profile) = choose(&site, wanted)?;
+        Ok((name, profile, site.paths))
+    }
+
+    /// How a profile keeps its audit trail, with the names of the project and the profile.
+    ///
+    /// # Errors
+    /// When the site file cannot be read or has no such profile.
+    pub fn audit(&self, wanted: Option<&str>) -> Result<(String, String, Audit), Failure> {
+        let site = self.site()?;
+        let (name, profile) = choose(&site, wanted)?;
+        let audit = mxcp_compiler::project::audit(&site, &name, &profile);
+        Ok((site.project.value, name, audit))
+    }
+
+    fn site(&self) -> Result<Site, Failure> {
         let bytes = self.read(SITE_FILE, MAX_DOCUMENT_BYTES).map_err(|e| broken(&e.to_string()))?;
         let text = yaml::decode(&SITE_FILE.into(), &bytes).map_err(|d| broken(&d.message))?;
         let (site, _) = site::read(&SITE_FILE.into(), &text);
-        let site = site.ok_or_else(|| broken("it cannot be read"))?;
-        let name = wanted.unwrap_or(&site.profile.value).to_owned();
-        let known = site.profiles.iter().find(|(known, _)| known.value == name);
-        match known {
-            Some((_, profile)) => Ok((name, profile.clone(), site.paths)),
-            None if wanted.is_none() && site.profiles.is_empty() => {
-                Ok((name, Profile::default(), site.paths))
-            }
-            None => Err(broken(&format!("there is no profile `{name}`"))),
-        }
+        site.ok_or_else(|| broken("it cannot be read"))
     }
 
     /// A path that the user named on the command line, relative to the root.
@@ -91,6 +97,21 @@ impl Project {
         let root = self.root.canonicalize().map_err(unreadable)?;
         let file = root.join(path).canonicalize().map_err(unreadable)?;
         if file.starts_with(&root) { Ok(file) } else { Err(FileError::Outside) }
+    }
+}
+
+fn broken(problem: &str) -> Failure {
+    Failure::usage(format!("`{SITE_FILE}`: {problem}; `mxcp check` says more"))
+}
+
+/// The profile that is wanted, or else the active one.
+fn choose(site: &Site, wanted: Option<&str>) -> Result<(String, Profile), Failure> {
+    let name = wanted.unwrap_or(&site.profile.value).to_owned();
+    let known = site.profiles.iter().find(|(known, _)| known.value == name);
+    match known {
+        Some((_, profile)) => Ok((name, profile.clone())),
+        None if wanted.is_none() && site.profiles.is_empty() => Ok((name, Profile::default())),
+        None => Err(broken(&format!("there is no profile `{name}`"))),
     }
 }
 

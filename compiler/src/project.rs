@@ -21,6 +21,7 @@ use code::{
     WRITES, WRONG_FOLDER, YAML_SUFFIX,
 };
 pub(crate) use code::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
+pub use manifest::audit;
 
 use crate::body::{self, Rules};
 use crate::endpoint::{self as unit, Compiled as Unit, Shared};

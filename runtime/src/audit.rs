@@ -12,9 +12,11 @@ pub mod auth;
 pub mod call;
 pub mod chain;
 mod head;
+mod health;
 mod key;
 mod lines;
 mod merkle;
+pub mod proof;
 pub mod query;
 mod queue;
 mod recover;
@@ -22,6 +24,7 @@ pub mod redact;
 mod refusal;
 pub mod retention;
 pub mod segment;
+pub mod settings;
 mod sink;
 mod storage;
 #[cfg(test)]
@@ -33,12 +36,14 @@ mod writer;
 
 pub use auth::{AuthEvent, AuthStep};
 pub use call::CallId;
+pub use health::{Health, METRICS, Metric};
 pub use key::{KeyError, PublicKey, Signer};
 pub use queue::{BATCH_RECORDS, BATCH_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
 pub use refusal::{REFUSAL_SUMS_MAX, Refusal};
+pub use settings::{Settings, SettingsError, settings};
 pub use sink::{CheckpointSink, FileSink};
 pub use trail::{
-    AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, Health, IntentReceipt,
-    OpenError, SEGMENT_BYTES, Trail, is_being_written,
+    AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError,
+    SEGMENT_BYTES, Trail, is_being_written,
 };
 pub use voice::{CHECKPOINT_MS, CHECKPOINT_RECORDS, Signing};

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AppendError;
 use crate::bundle::Bundle;
 use crate::config::{Config, DEFAULT_HOST, DEFAULT_PORT};
 use crate::launch::{Launch, launch};
@@ -174,6 +175,7 @@ pub fn run(
         Some(mxcp_schemas::document::user::Provider::Stdio) => Some(Transport::Stdio),
         _ => None,
     });
+    announce(runtime, "start", asked)?;
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let done = threads.block_on(async {
@@ -188,8 +190,33 @@ pub fn run(
     });
     // A read of standard input cannot be cancelled; the process does not wait for it.
     threads.shutdown_background();
+    if let Err(error) = announce(runtime, "stop", asked) {
+        tracing::error!(%error, "the end of the server could not be recorded");
+    }
     runtime.trail().close();
     done
+}
+
+/// Records that the server begins or ends.
+fn announce(
+    runtime: &Runtime,
+    kind: &str,
+    transport: Option<Transport>,
+) -> Result<(), AppendError> {
+    let transport = match transport {
+        Some(Transport::Stdio) => "stdio",
+        Some(Transport::StreamableHttp) | None => "http",
+    };
+    let manifest = runtime.manifest();
+    let event = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "project": manifest.project,
+        "profile": manifest.profile,
+        "bundle": runtime.digest(),
+        "transport": transport,
+        "process": std::process::id(),
+    });
+    runtime.trail().system_blocking(kind, &event).map(drop)
 }
 
 async fn serve_http(

@@ -64,6 +64,8 @@ pub struct Config {
 pub struct AuditKeys {
     /// signs checkpoints
     pub signing_key: Option<Concealed<String>>,
+    /// signed them before, and hands over
+    pub previous_signing_key: Option<Concealed<String>>,
     /// makes redacted values comparable
     pub hmac_key: Option<Concealed<String>>,
     /// where checkpoints are also written
@@ -286,14 +288,36 @@ fn audit_keys(
     around: &dyn Surroundings,
     place: &str,
 ) -> Result<AuditKeys, ConfigError> {
-    let text = |key: &str| {
-        let value = node.get(key).and_then(Node::as_str);
-        value.map(|value| resolve(value, &format!("{place}.{key}"), around)).transpose()
+    let text = |key: &str, node: &Node| {
+        let place = format!("{place}.{key}");
+        match node.as_str() {
+            Some(text) => Ok(resolve(text, &place, around)?),
+            None => Err(ConfigError::Unsupported { place, problem: "it must be a text" }),
+        }
     };
+    let one = |key: &str| {
+        let node = node.get(key).filter(|node| node.kind != Kind::Null);
+        node.map(|node| text(key, node)).transpose()
+    };
+    // One key, or two: the one that signs and the one that did before.
+    let keys: &[Node] = match node.get("signing_key") {
+        None => &[],
+        Some(Node { kind: Kind::Null, .. }) => &[],
+        Some(Node { kind: Kind::Seq(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+    };
+    if keys.len() > 2 {
+        return Err(ConfigError::Unsupported {
+            place: format!("{place}.signing_key"),
+            problem: "it may hold two keys at most: the one that signs, and the one before it",
+        });
+    }
+    let mut keys = keys.iter().map(|node| text("signing_key", node).map(Concealed::new));
     Ok(AuditKeys {
-        signing_key: text("signing_key")?.map(Concealed::new),
-        hmac_key: text("hmac_key")?.map(Concealed::new),
-        checkpoint_sink: text("checkpoint_sink")?,
+        signing_key: keys.next().transpose()?,
+        previous_signing_key: keys.next().transpose()?,
+        hmac_key: one("hmac_key")?.map(Concealed::new),
+        checkpoint_sink: one("checkpoint_sink")?,
     })
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use mxcp_schemas::bundle::container::OpenError;
 
-use crate::audit::redact::{Redactor, Words};
-use crate::audit::{Config as TrailConfig, Durability, Trail};
+use crate::audit::redact::Redactor;
+use crate::audit::{SettingsError, Trail, settings};
 use crate::bundle::{Accepted, Bundle, BundleError, RollbackError};
 use crate::config::{self, Config, ConfigError, Process, Surroundings as _, Wanted};
 use crate::duckdb::{DuckError, Pool, Settings};
@@ -64,6 +64,9 @@ pub enum LaunchError {
         /// why
         source: std::io::Error,
     },
+    /// The audit trail cannot be kept as configured.
+    #[error(transparent)]
+    Audit(#[from] SettingsError),
     /// The audit trail cannot be opened.
     #[error(transparent)]
     Trail(#[from] crate::audit::OpenError),
@@ -94,10 +97,8 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     };
     let config = config::load(launch.config.as_deref(), &process, wanted)?;
     let pool = open_database(&manifest.duckdb, &manifest.limits, launch)?;
-    let trail = open_trail(&manifest.audit, launch)?;
+    let (trail, redactor) = open_trail(&manifest.audit, &config, launch)?;
     trail.set_bundle(&bundle.header().digest_hex());
-    let words = manifest.audit.redact_keys.iter().map(String::as_str);
-    let redactor = Redactor::new(Words::new(words), None);
     let around = Around { trail, redactor, pool: Some(pool) };
     Ok((Arc::new(Runtime::open(bundle, around)?), config))
 }
@@ -139,19 +140,17 @@ fn open_database(
 
 fn open_trail(
     audit: &mxcp_schemas::bundle::manifest::Audit,
+    config: &Config,
     launch: &Launch,
-) -> Result<Trail, LaunchError> {
+) -> Result<(Trail, Redactor), LaunchError> {
     let asked = Process.variable("MXCP_AUDIT_ENABLED").map(|v| is_on(Some(&v)));
-    if !launch.audit.or(asked).unwrap_or(audit.enabled) {
-        return Ok(Trail::disabled());
-    }
-    let path = launch.root.join(&audit.path);
-    make_folder(&path)?;
-    let mut config = TrailConfig::new(path);
-    config.durability = if audit.strict { Durability::Strict } else { Durability::Batch };
-    config.max_file_size_bytes = audit.max_file_size_bytes;
-    config.retention_days = Some(audit.retention_days);
-    Ok(Trail::open(&config)?)
+    let wanted = settings(audit, &config.audit, &launch.root, &Process)?;
+    let trail = if launch.audit.or(asked).unwrap_or(audit.enabled) {
+        Trail::open(&wanted.config)?
+    } else {
+        Trail::disabled()
+    };
+    Ok((trail, wanted.redactor))
 }
 
 fn make_folder(file: &Path) -> Result<(), LaunchError> {

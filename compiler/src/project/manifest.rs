@@ -69,7 +69,8 @@ fn duckdb(site: &Site, name: &str, profile: &Profile) -> DuckDb {
     }
 }
 
-fn audit(site: &Site, name: &str, profile: &Profile) -> Audit {
+/// How a profile of a site keeps its audit trail, with the defaults of what it does not say.
+pub fn audit(site: &Site, name: &str, profile: &Profile) -> Audit {
     let audit = &profile.audit;
     let default = || format!("{}/logs-{name}.jsonl", site.paths.audit);
     Audit {

@@ -11,6 +11,7 @@ mod database;
 mod export;
 mod filter;
 mod follow;
+mod ocsf;
 mod sieve;
 mod stats;
 #[cfg(test)]
@@ -28,8 +29,9 @@ use serde_json::Value;
 use super::segment::Layout;
 
 pub use export::Format;
-pub use filter::{Filter, FilterError, LIMIT_DEFAULT, Policy};
+pub use filter::{FILTERS, Filter, FilterError, LIMIT_DEFAULT, Policy};
 pub use follow::Follower;
+pub use ocsf::{OCSF_VERSION, ocsf};
 pub use stats::{Numbers, OfEndpoint, OfUser, Stats};
 pub use time::{TimeError, parse_time};
 

@@ -27,6 +27,9 @@ pub use words::{BUILT_IN, Words};
 /// What stands in place of a redacted value.
 pub const REDACTED: &str = "[REDACTED]";
 
+/// Levels of a declared type that are looked through; what is deeper counts as redacted.
+const DEPTH_MAX: usize = 64;
+
 /// How to redact; one for a trail.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
@@ -60,6 +63,54 @@ impl Redactor {
         Understood { walk: Walk { redactor: self, checks }, parameters, arguments }
     }
 
+    /// Arguments as texts, of calls that are refused before these are understood.
+    pub const fn texts<'a>(
+        &'a self,
+        checks: &'a Checks,
+        parameters: &'a Parameters,
+        texts: Vec<(&'a str, &'a str)>,
+    ) -> Texts<'a> {
+        Texts { walk: Walk { redactor: self, checks }, parameters, given: texts }
+    }
+
+    /// Writes an attribute of a caller: by its declared type, if it has one, else by its name.
+    pub fn attribute<T: Tree>(
+        &self,
+        checks: &Checks,
+        name: &str,
+        declared: Option<TypeId>,
+        value: &T,
+        text: &mut JsonText<'_>,
+    ) {
+        match declared {
+            Some(_) => Walk { redactor: self, checks }.named(text, name, declared, value),
+            None if self.words.stand_in(name) => self.replace(text, value, false),
+            None => self.free(text, value),
+        }
+    }
+
+    /// Whether any part of such arguments is redacted.
+    pub fn hides_any(&self, checks: &Checks, parameters: &Parameters) -> bool {
+        parameters.list().iter().any(|parameter| {
+            self.words.stand_in(&parameter.name) || self.hides(checks, parameter.ty, DEPTH_MAX)
+        })
+    }
+
+    fn hides(&self, checks: &Checks, ty: TypeId, depth: usize) -> bool {
+        let Some(node) = checks.node(ty).filter(|_| depth > 0) else { return true };
+        node.sensitive
+            || match &node.shape {
+                Shape::String(_) | Shape::Number(_) | Shape::Boolean => false,
+                Shape::Array(rules) => {
+                    rules.items.is_some_and(|ty| self.hides(checks, ty, depth - 1))
+                }
+                Shape::Object(rules) => rules.properties.iter().any(|property| {
+                    self.words.stand_in(&property.name)
+                        || self.hides(checks, property.ty, depth - 1)
+                }),
+            }
+    }
+
     /// A result, by the type that the endpoint's `return` declares.
     pub const fn result<'a, T: Tree>(
         &'a self,
@@ -70,7 +121,7 @@ impl Redactor {
         Result { walk: Walk { redactor: self, checks }, declared, value }
     }
 
-    /// A value without declaration, such as attributes of a caller: key words alone redact.
+    /// A value without declaration: key words alone redact.
     pub const fn undeclared<'a, T: Tree>(&'a self, value: &'a T) -> Undeclared<'a, T> {
         Undeclared { redactor: self, value }
     }
@@ -179,6 +230,23 @@ impl Written for Given<'_> {
         text.object(members, |text, name, value: &Json<'_>| {
             let parameter = self.parameters.list().iter().find(|p| *p.name == *name);
             self.walk.named(text, name, parameter.map(|p| p.ty), value);
+        });
+    }
+}
+
+/// See [`Redactor::texts`].
+#[derive(Debug)]
+pub struct Texts<'a> {
+    walk: Walk<'a>,
+    parameters: &'a Parameters,
+    given: Vec<(&'a str, &'a str)>,
+}
+
+impl Written for Texts<'_> {
+    fn write_json(&self, text: &mut JsonText<'_>) {
+        text.object(self.given.iter().copied(), |text, name, value| {
+            let parameter = self.parameters.list().iter().find(|p| *p.name == *name);
+            self.walk.named(text, name, parameter.map(|p| p.ty), &Json::String(value.into()));
         });
     }
 }

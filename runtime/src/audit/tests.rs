@@ -3,6 +3,7 @@
 mod crash;
 mod durability;
 mod faulty;
+mod proof;
 mod signed;
 mod tamper;
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::call::CallId;
 use super::head::{self, Loaded, Sidecar};
+use super::health::Health;
 use super::queue::{Outcome, Refused, Shared, Ticket, lock};
 use super::recover::recover;
 use super::refusal::Refusal;
@@ -146,23 +147,6 @@ impl AuditReceipt {
 #[derive(Debug)]
 #[must_use = "running needs its intent"]
 pub struct IntentReceipt(());
-
-/// How a trail is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Whether records are kept at all.
-    pub enabled: bool,
-    /// Why records cannot be written at present; none if they can.
-    pub trouble: Option<String>,
-    /// Records that wait.
-    pub waiting: usize,
-    /// Records written since the trail was opened.
-    pub written: u64,
-    /// Commits since then.
-    pub commits: u64,
-    /// Records that could not be written since then.
-    pub failed: u64,
-}
 
 /// An open trail. Clones are the same trail.
 #[derive(Debug, Clone)]
@@ -351,16 +335,7 @@ impl Trail {
 
     /// How the trail is doing.
     pub fn health(&self) -> Health {
-        let Some(open) = &self.open else {
-            return Health {
-                enabled: false,
-                trouble: None,
-                waiting: 0,
-                written: 0,
-                commits: 0,
-                failed: 0,
-            };
-        };
+        let Some(open) = &self.open else { return Health::default() };
         let shared = &open.shared;
         let hangs = open.hangs().then(|| "the disk does not answer".to_owned());
         Health {

@@ -154,7 +154,10 @@ impl Writer {
                 Work::Tick => {}
                 Work::Closed => break,
             }
+            // A disk that hangs here hangs like any other.
+            self.shared.committing(true);
             self.keep_house(Instant::now());
+            self.shared.committing(false);
         }
         let mut last = Vec::new();
         self.shared.refusals.flush(|body| {
@@ -193,10 +196,7 @@ impl Writer {
             }
             self.shared.written.fetch_add(group.len() as u64, Ordering::Relaxed);
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
-            if self.retry_at.take().is_some() {
-                self.shared.set_trouble(None);
-                tracing::info!("the audit trail is being written again");
-            }
+            self.is_well();
             self.head.stale = true;
             for (seq, entry) in iter::zip(first_seq.., group) {
                 if let Some(ticket) = entry.ticket {
@@ -319,6 +319,14 @@ impl Writer {
         let signer = self.voice.as_ref().map(|voice| &voice.key);
         let signer = signer.filter(|_| matches!(kind, CHECKPOINT | TOMBSTONE | KEY_ROTATION));
         self.chain.seal(&mut self.buffer, start, signer);
+    }
+
+    /// Notes that a record reached the disk.
+    fn is_well(&mut self) {
+        if self.retry_at.take().is_some() {
+            self.shared.set_trouble(None);
+            tracing::info!("the audit trail is being written again");
+        }
     }
 
     /// Leaves the segment as it is; its numbers from `first_seq` on are in doubt.

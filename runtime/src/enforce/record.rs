@@ -1,17 +1,21 @@
 //! Recording calls: the last state before the answer, and the only one that has a receipt.
 
+use std::borrow::Cow;
+
 use mxcp_policy::datum::Datum;
 use mxcp_schemas::audit::{
     Client, Json as Written, JsonText, OperationStatus, OperationType, PolicyDecision,
     Principal as RecordedPrincipal, Record,
 };
+use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::definition::{Kind, TypeId};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::state::{Attempt, Decided};
-use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
-use crate::audit::redact::Redactor;
+use super::{Answer, Call, Caller, Given, Note, Outcome, Unrecorded};
+use crate::audit::redact::REDACTED;
 use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt};
+use crate::prompt::Rendered;
 use crate::serve::Runtime;
 
 /// It is recorded.
@@ -113,12 +117,22 @@ struct Output<'p> {
 impl<'p> Output<'p> {
     fn new(attempt: &'p Attempt<'_>, outcome: &Outcome) -> Option<Self> {
         let runtime = &**attempt.runtime;
-        let Outcome::Value(value) = outcome else { return None };
         if !runtime.records_output() {
             return None;
         }
-        let value = serde_json::from_str(&value.json).ok()?;
-        let declared = attempt.endpoint.and_then(|(endpoint, _)| endpoint.definition.result);
+        let (endpoint, prepared) = attempt.endpoint?;
+        let value = match outcome {
+            Outcome::Value(value) => serde_json::from_str(&value.json).ok()?,
+            // A text holds what its template put into it, and no mark says where.
+            Outcome::Messages(messages)
+                if !runtime.redactor().hides_any(runtime.checks(), &prepared.parameters) =>
+            {
+                Rendered::to_json(messages)
+            }
+            Outcome::Messages(_) => Value::from(REDACTED),
+            Outcome::Failed(_) => return None,
+        };
+        let declared = endpoint.definition.result;
         Some(Self { runtime, declared, value })
     }
 }
@@ -153,6 +167,8 @@ struct Parts<'p> {
     fired: Vec<&'p str>,
     masked: Vec<&'p str>,
     error: Option<String>,
+    /// what was asked for, if there is no such endpoint
+    unknown: Cow<'p, str>,
 }
 
 impl<'p> Parts<'p> {
@@ -166,6 +182,7 @@ impl<'p> Parts<'p> {
             fired: trace.fired.iter().map(|name| &**name).collect(),
             masked: trace.masked.iter().map(String::as_str).collect(),
             error: (!problems.is_empty()).then(|| problems.join("; ")),
+            unknown: unknown(&attempt.call),
         }
     }
 
@@ -175,10 +192,11 @@ impl<'p> Parts<'p> {
             Kind::Resource => OperationType::Resource,
             Kind::Prompt => OperationType::Prompt,
         };
-        // A resource is recorded by its template; its variables are input.
-        let name = attempt
-            .endpoint
-            .map_or(attempt.call.target, |(endpoint, _)| endpoint.definition.identity.as_str());
+        let name = match attempt.endpoint {
+            // A resource is recorded by its template; its variables are input.
+            Some((endpoint, _)) => endpoint.definition.identity.as_str(),
+            None => &self.unknown,
+        };
         let now = jiff::Timestamp::now();
         let caller = attempt.call.caller;
         let status = OperationStatus::Success;
@@ -196,13 +214,22 @@ impl<'p> Parts<'p> {
     }
 }
 
-/// What the policies decided; none where there are no policies.
+/// The name of an endpoint that there is not. Of a URI no part is declared, and any part may be
+/// what a template would have marked as sensitive, so its scheme alone is recorded.
+fn unknown<'p>(call: &Call<'p>) -> Cow<'p, str> {
+    match (call.kind, call.target.split_once(':')) {
+        (Kind::Tool | Kind::Prompt, _) => Cow::Borrowed(call.target),
+        (Kind::Resource, Some((scheme, _))) => Cow::Owned(format!("{scheme}:[undeclared]")),
+        (Kind::Resource, None) => Cow::Borrowed("[undeclared]"),
+    }
+}
+
+/// What the policies decided; none where no policy was asked.
 fn decision(attempt: &Attempt<'_>) -> Option<PolicyDecision> {
-    let (_, prepared) = attempt.endpoint?;
-    if prepared.input.is_empty() && prepared.output.is_empty() {
+    let trace = &attempt.trace;
+    if trace.evaluated.is_empty() && !trace.denied {
         return None;
     }
-    let trace = &attempt.trace;
     Some(match (trace.denied, trace.fired.is_empty()) {
         (true, _) => PolicyDecision::Deny,
         (false, true) => PolicyDecision::Allow,
@@ -222,7 +249,11 @@ fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
     }
     match attempt.call.given {
         Given::Members(members) => Some(Box::new(redactor.given(checks, parameters, members))),
-        Given::Texts(_) => None,
+        Given::Texts(texts) => {
+            let all = texts.iter().chain(&attempt.variables);
+            let all = all.map(|(name, text)| (*name, text.as_str())).collect();
+            Some(Box::new(redactor.texts(checks, parameters, all)))
+        }
     }
 }
 
@@ -230,27 +261,36 @@ fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
 fn attributes<'p>(attempt: &'p Attempt<'_>) -> Option<Attributes<'p>> {
     let (_, prepared) = attempt.endpoint?;
     let principal = &attempt.call.caller.principal;
+    let declared = &attempt.runtime.manifest().user_attributes;
     let read = prepared.reads.user.iter().filter_map(|slot| {
         let name = principal.attribute_name(*slot)?;
-        Some((name.to_owned(), to_json(principal.attributes().get(*slot)?)))
+        let datum = principal.attributes().get(*slot)?;
+        let own = slot.checked_sub(USER_ATTRIBUTES.len()).and_then(|at| declared.get(at));
+        // What an error says holds no value, whatever the attribute is declared as.
+        let own = own.filter(|_| !matches!(datum, Datum::Error(_)));
+        Some((name, own.map(|attribute| attribute.ty), to_json(datum)))
     });
-    let read: Map<String, Value> = read.collect();
+    let read: Vec<_> = read.collect();
     if read.is_empty() {
         return None;
     }
-    Some(Attributes { redactor: attempt.runtime.redactor(), values: Value::Object(read) })
+    Some(Attributes { runtime: attempt.runtime, read })
 }
 
-/// Attributes of a caller, redacted when they are written.
+/// Attributes of a caller: name, declared type, value; redacted when they are written.
 #[derive(Debug)]
 struct Attributes<'p> {
-    redactor: &'p Redactor,
-    values: Value,
+    runtime: &'p Runtime,
+    read: Vec<(&'p str, Option<TypeId>, Value)>,
 }
 
 impl Written for Attributes<'_> {
     fn write_json(&self, text: &mut JsonText<'_>) {
-        self.redactor.undeclared(&self.values).write_json(text);
+        let (redactor, checks) = (self.runtime.redactor(), self.runtime.checks());
+        let members = self.read.iter().map(|(name, ty, value)| (*name, (*ty, value)));
+        text.object(members, |text, name, (ty, value)| {
+            redactor.attribute(checks, name, ty, value, text);
+        });
     }
 }
 

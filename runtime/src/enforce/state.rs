@@ -32,6 +32,8 @@ pub(super) struct Attempt<'c> {
     pub(super) now: datum::Instant,
     pub(super) endpoint: Option<(&'c Endpoint, &'c Prepared)>,
     pub(super) arguments: Option<Arc<Arguments>>,
+    /// variables of the URI that named the endpoint, as they were given
+    pub(super) variables: Vec<(&'c str, String)>,
     pub(super) trace: Trace,
     /// classes of what went wrong, for the record: never values
     pub(super) error: Option<String>,
@@ -130,6 +132,7 @@ impl<'c> Received<'c> {
             },
             endpoint: None,
             arguments: None,
+            variables: Vec::new(),
             trace: Trace::default(),
             error: None,
         })
@@ -185,7 +188,10 @@ impl<'c> Authenticated<'c> {
                 attempt.arguments = Some(Arc::clone(&arguments));
                 Ok(Validated(attempt, permit, Target { endpoint, prepared, arguments }))
             }
-            Err(text) => Err(attempt.stop(Class::Arguments, "invalid arguments", text)),
+            Err(text) => {
+                attempt.variables = variables;
+                Err(attempt.stop(Class::Arguments, "invalid arguments", text))
+            }
         }
     }
 }

@@ -54,7 +54,13 @@ pub async fn run(listener: TcpListener, http: Http, stop: CancellationToken) {
         slow_request: Limits::duration(limits.slow_request_timeout_ms),
         stop_deadline: Limits::duration(limits.shutdown_timeout_ms),
     };
-    listen::serve(listener, router(Arc::new(http)), settings, stop).await;
+    let http = Arc::new(http);
+    let unread = {
+        let http = Arc::clone(&http);
+        // hyper has answered already, or has nobody to answer to.
+        Arc::new(move |peer, reason| drop(http.refuse(peer, reason, 400, reason)))
+    };
+    listen::serve(listener, router(http), settings, unread, stop).await;
 }
 
 /// The routes.
@@ -63,6 +69,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route(ENDPOINT, any(endpoint))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .fallback(elsewhere)
         .with_state(http)
 }
 
@@ -74,6 +81,14 @@ async fn ready(State(http): State<Arc<Http>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "the audit trail cannot be written\n").into_response()
         }
     }
+}
+
+/// A request to a place that there is not.
+async fn elsewhere(
+    State(http): State<Arc<Http>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+) -> Response {
+    http.refuse(peer, "path", 404, "there is nothing here; messages are sent to `/mcp`")
 }
 
 async fn endpoint(

@@ -19,14 +19,15 @@ pub enum Format {
 }
 
 impl Log {
-    /// Writes the records that fit into a file that must not exist yet, the oldest first. The file
-    /// appears when it is complete.
+    /// Writes the records that fit, or the newest few of them, into a file that must not exist yet,
+    /// the oldest first. The file appears when it is complete.
     ///
     /// # Errors
     /// When the trail cannot be read or the file cannot be written.
     pub fn export(
         &mut self,
         filter: &Filter,
+        limit: Option<u64>,
         format: Format,
         target: &Path,
     ) -> Result<(), QueryError> {
@@ -39,7 +40,7 @@ impl Log {
             return Err(QueryError::Path(target.to_owned()));
         };
         let part = folder.join(format!("{}.part-{}", file.to_string_lossy(), std::process::id()));
-        let result = self.write(filter, format, &part);
+        let result = self.write(filter, limit, format, &part);
         if result.is_ok() {
             fs::rename(&part, target).map_err(write)
         } else {
@@ -48,14 +49,27 @@ impl Log {
         }
     }
 
-    fn write(&mut self, filter: &Filter, format: Format, part: &Path) -> Result<(), QueryError> {
+    fn write(
+        &mut self,
+        filter: &Filter,
+        limit: Option<u64>,
+        format: Format,
+        part: &Path,
+    ) -> Result<(), QueryError> {
         let mut sources = self.sources(filter)?;
         sources.reverse();
         let condition = filter.condition()?;
         let rows = if sources.is_empty() {
             format!("SELECT {} WHERE false", empty_columns())
         } else {
-            format!("SELECT {} FROM {} WHERE {condition}", columns(), table(&sources)?)
+            let all = format!("SELECT {} FROM {} WHERE {condition}", columns(), table(&sources)?);
+            match limit {
+                None => all,
+                Some(limit) => format!(
+                    "SELECT * FROM ({all} ORDER BY seq DESC NULLS LAST, \"timestamp\" DESC \
+                     LIMIT {limit}) ORDER BY seq NULLS FIRST, \"timestamp\""
+                ),
+            }
         };
         let path = filter::literal("path", name(part)?)?;
         let statements = match format {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use mxcp_schemas::audit::{OperationStatus, OperationType, PolicyDecision};
 use serde_json::Value;
 
+use super::time::{TimeError, parse_time};
 use crate::audit::chain::CHECKPOINT;
 
 /// Records that are returned unless said otherwise.
@@ -48,8 +49,33 @@ pub enum Policy {
 
 /// Why a filter cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the value of `--{0}` contains a NUL character, which no record contains")]
-pub struct FilterError(&'static str);
+pub enum FilterError {
+    /// No record contains it, and SQL cannot say it.
+    #[error("the value of `{0}` contains a NUL character, which no record contains")]
+    Nul(&'static str),
+    /// There is no filter of that name.
+    #[error("there is no filter `{0}`; there are {names}", names = FILTERS.join(", "))]
+    Unknown(String),
+    /// It is none of the words that there are.
+    #[error("`{text}` is no value of `{name}`; it is one of {choices}", choices = choices.join(", "))]
+    Choice {
+        /// the filter
+        name: &'static str,
+        /// what was asked for
+        text: String,
+        /// what there is
+        choices: Vec<&'static str>,
+    },
+    /// It is no point in time.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+}
+
+/// The names of filters, on the command line and in requests, as [`Filter::set`] takes them.
+pub const FILTERS: [&str; 11] = [
+    "tool", "resource", "prompt", "type", "policy", "status", "user", "session", "trace", "since",
+    "until",
+];
 
 impl Policy {
     /// The words of the command line.
@@ -68,6 +94,38 @@ impl Policy {
 const ROUTINE: [&str; 2] = ["intent", CHECKPOINT];
 
 impl Filter {
+    /// Asks for something more, by name and text. A length of time counts back from `now`.
+    ///
+    /// # Errors
+    /// When there is no such filter, or the text is no value of it.
+    pub fn set(&mut self, name: &str, text: &str, now: Timestamp) -> Result<(), FilterError> {
+        let own = || Some(text.to_owned());
+        match name {
+            "tool" => self.tool = own(),
+            "resource" => self.resource = own(),
+            "prompt" => self.prompt = own(),
+            "type" => {
+                let all = OperationType::ALL.iter().map(|kind| kind.as_str());
+                self.operation_type = Some(choice("type", text, OperationType::parse(text), all)?);
+            }
+            "policy" => {
+                let all = Policy::WORDS.into_iter();
+                self.policy = Some(choice("policy", text, Policy::parse(text), all)?);
+            }
+            "status" => {
+                let all = OperationStatus::ALL.iter().map(|status| status.as_str());
+                self.status = Some(choice("status", text, OperationStatus::parse(text), all)?);
+            }
+            "user" => self.user = own(),
+            "session" => self.session = own(),
+            "trace" => self.trace = own(),
+            "since" => self.since = Some(parse_time(text, now)?),
+            "until" => self.until = Some(parse_time(text, now)?),
+            _ => return Err(FilterError::Unknown(name.to_owned())),
+        }
+        Ok(())
+    }
+
     /// The condition in SQL, over the columns of a trail.
     ///
     /// # Errors
@@ -167,6 +225,19 @@ impl Filter {
     }
 }
 
+fn choice<T>(
+    name: &'static str,
+    text: &str,
+    found: Option<T>,
+    choices: impl Iterator<Item = &'static str>,
+) -> Result<T, FilterError> {
+    found.ok_or_else(|| FilterError::Choice {
+        name,
+        text: text.to_owned(),
+        choices: choices.collect(),
+    })
+}
+
 fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_microsecond)
 }
@@ -177,7 +248,7 @@ pub(super) const TIME: &str = "TRY_CAST(\"timestamp\" AS TIMESTAMPTZ)";
 /// A text as a literal of SQL. DuckDB knows no escape within one but the doubled quote.
 pub(super) fn literal(option: &'static str, text: &str) -> Result<String, FilterError> {
     if text.contains('\0') {
-        return Err(FilterError(option));
+        return Err(FilterError::Nul(option));
     }
     Ok(format!("'{}'", text.replace('\'', "''")))
 }
@@ -194,7 +265,7 @@ mod tests {
         let sql = filter.condition().unwrap();
         assert!(sql.contains("'x'' OR 1=1; DROP TABLE logs; --' IN (user_id"), "{sql}");
         let nul = Filter { tool: Some("a\0b".to_owned()), ..Filter::default() };
-        assert!(nul.condition().unwrap_err().to_string().contains("`--tool`"));
+        assert!(nul.condition().unwrap_err().to_string().contains("`tool`"));
     }
 
     #[test]
@@ -204,6 +275,39 @@ mod tests {
         }
         assert_eq!(Policy::parse("n/a"), Some(Policy::None));
         assert_eq!(Policy::parse("none"), None);
+    }
+
+    #[test]
+    fn filters_are_set_by_name() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let texts = ["t", "r", "p", "tool", "n/a", "error", "u", "s", "x", "1h", "1m"];
+        let mut filter = Filter::default();
+        for (name, text) in FILTERS.into_iter().zip(texts) {
+            filter.set(name, text, now).unwrap();
+        }
+        let expected = Filter {
+            tool: Some("t".into()),
+            resource: Some("r".into()),
+            prompt: Some("p".into()),
+            operation_type: Some(OperationType::Tool),
+            policy: Some(Policy::None),
+            status: Some(OperationStatus::Error),
+            user: Some("u".into()),
+            session: Some("s".into()),
+            trace: Some("x".into()),
+            since: "2025-12-31T23:00:00Z".parse().ok(),
+            until: "2025-12-31T23:59:00Z".parse().ok(),
+        };
+        assert_eq!(filter, expected);
+        for (name, text, said) in [
+            ("type", "tols", "`tols` is no value of `type`; it is one of tool, resource"),
+            ("policy", "maybe", "allow, deny, warn, n/a"),
+            ("since", "yesterday", "`yesterday` is not a point in time"),
+            ("toll", "t", "there is no filter `toll`; there are tool"),
+        ] {
+            let error = filter.set(name, text, now).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -158,8 +158,8 @@ fn exports_hold_what_fits_and_appear_whole() {
     ] {
         let target = folder.path().join(file);
         let mut log = Log::open(&place.path, Some(&target)).unwrap();
-        log.export(&filter, format, &target).unwrap();
-        let again = log.export(&filter, format, &target).unwrap_err();
+        log.export(&filter, None, format, &target).unwrap();
+        let again = log.export(&filter, None, format, &target).unwrap_err();
         assert!(matches!(again, QueryError::Exists(_)), "{again}");
         let reader = Database::open(vec![folder.path().to_owned()]).unwrap();
         let path = target.to_str().unwrap().replace('\'', "''");
@@ -178,11 +178,22 @@ fn exports_hold_what_fits_and_appear_whole() {
         assert_eq!(rows, expected, "{format:?}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing else is left");
+    let few = folder.path().join("few.csv");
+    let mut log = Log::open(&place.path, Some(&few)).unwrap();
+    log.export(&filter, Some(2), Format::Csv, &few).unwrap();
+    let text = fs::read_to_string(&few).unwrap();
+    let at = |name: &str| text.find(name);
+    assert!(at(",b,").is_some() && at(",b,") < at("it's"), "{text}");
+    assert_eq!(at(",a,"), None, "{text}");
     let empty = folder.path().join("empty.parquet");
     let nowhere = place.path.with_file_name("other.jsonl");
-    Log::open(&nowhere, Some(&empty)).unwrap().export(&filter, Format::Parquet, &empty).unwrap();
+    Log::open(&nowhere, Some(&empty))
+        .unwrap()
+        .export(&filter, None, Format::Parquet, &empty)
+        .unwrap();
     let lost = folder.path().join("missing/out.csv");
-    let error = Log::open(&place.path, Some(&lost)).unwrap().export(&filter, Format::Csv, &lost);
+    let error =
+        Log::open(&place.path, Some(&lost)).unwrap().export(&filter, None, Format::Csv, &lost);
     assert!(matches!(error, Err(QueryError::Write { .. })));
 }
 

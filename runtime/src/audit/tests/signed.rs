@@ -6,17 +6,17 @@ use super::*;
 use crate::audit::chain::{self, Chain};
 use crate::audit::verify::{Fault, Range, Witness};
 
-fn signer(seed: &str) -> Signer {
+pub(super) fn signer(seed: &str) -> Signer {
     Signer::parse(&seed.repeat(32)).unwrap()
 }
 
-fn signed(path: &Path, key: &Signer) -> Config {
+pub(super) fn signed(path: &Path, key: &Signer) -> Config {
     let signing = Signing { key: key.clone(), previous: None, sink: None };
     Config { signing: Some(signing), ..Config::new(path) }
 }
 
 /// Writes records into a trail and closes it.
-fn write(config: &Config, count: usize) {
+pub(super) fn write(config: &Config, count: usize) {
     let trail = Trail::open(config).unwrap();
     trail.set_bundle("blake3:aa");
     for i in 0..count {
@@ -29,7 +29,7 @@ fn with_key(key: &Signer) -> Options {
     Options { public_key: Some(key.public()), ..Options::default() }
 }
 
-fn lines(path: &Path) -> Vec<Vec<u8>> {
+pub(super) fn lines(path: &Path) -> Vec<Vec<u8>> {
     let files = segments(path).into_iter().flat_map(|segment| std::fs::read(segment.path).unwrap());
     let bytes: Vec<u8> = files.collect();
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
@@ -161,7 +161,7 @@ fn a_key_hands_over_to_the_next() {
 }
 
 /// Lets a segment look as if it had been begun that many days ago.
-fn age(path: &Path, segment: &Segment, days: i64) -> Segment {
+pub(super) fn age(path: &Path, segment: &Segment, days: i64) -> Segment {
     let started = Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
     let aged = Layout::new(path).unwrap().segment(started, segment.first_seq);
     std::fs::rename(&segment.path, &aged.path).unwrap();

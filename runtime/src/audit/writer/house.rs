@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{REFUSALS_MS, Writer};
 use crate::audit::chain::{CHECKPOINT, TOMBSTONE};
@@ -15,6 +15,10 @@ use crate::audit::retention;
 const HEAD_WRITE_MS: u64 = 50;
 /// How far the sidecar on disk may lag behind the trail, in milliseconds.
 const HEAD_SYNC_MS: u64 = 1_000;
+/// How many times the pause after a failure passes until it is tried again when nobody calls.
+const IDLE_PAUSES: u32 = 4;
+/// Kind of the `system` record that is written when the trail can be written again.
+const RESUMED: &str = "resumed";
 /// How often expired segments are looked for, in milliseconds.
 const RETENTION_MS: u64 = 3_600_000;
 
@@ -28,7 +32,8 @@ impl Writer {
         } else {
             self.refusals_due
         };
-        head.min(self.refusals_due)
+        let due = head.min(self.refusals_due);
+        self.retry_at.map_or(due, |at| due.min(at + self.retry_pause * IDLE_PAUSES))
     }
 
     /// Does what is due. Whoever waited was answered before.
@@ -37,6 +42,7 @@ impl Writer {
             self.refusals_due = now + Duration::from_millis(REFUSALS_MS);
             self.shared.refusals.flush(|body| self.shared.offer(body).is_ok());
         }
+        self.recover(now);
         self.checkpoint(false);
         if now >= self.retention.due {
             self.attempt("delete what has expired", Self::retain);
@@ -51,6 +57,28 @@ impl Writer {
                 writer.head.unsynced = false;
                 Ok(())
             });
+        }
+    }
+
+    /// Tries again what failed when nobody calls, so that whoever watches the trail's health sees
+    /// it recover. Only a record that reached the disk counts.
+    fn recover(&mut self, now: Instant) {
+        let is_due = |at: Instant| now >= at + self.retry_pause * IDLE_PAUSES;
+        if !self.retry_at.is_some_and(is_due) {
+            return;
+        }
+        let trouble = self.shared.trouble();
+        let written = if self.gap.is_some() {
+            self.make_room(0)
+        } else {
+            self.speak(RESUMED, |_| Some(json!({"trouble": trouble.as_deref()})))
+        };
+        match written {
+            Ok(()) => {
+                self.head.stale = true;
+                self.is_well();
+            }
+            Err(error) => self.fail(self.chain.seq + 1, &error),
         }
     }
 

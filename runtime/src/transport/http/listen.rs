@@ -38,11 +38,15 @@ pub struct Settings {
     pub stop_deadline: Duration,
 }
 
+/// Is told of requests whose head could not be read: from where, and why.
+pub type Unread = Arc<dyn Fn(SocketAddr, &'static str) + Send + Sync>;
+
 /// Serves connections until `stop` is cancelled; then finishes what is in flight, up to a deadline.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     settings: Settings,
+    unread: Unread,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -62,8 +66,11 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let connection = connection(stream, peer, router.clone(), settings, stop.clone());
+                let unread = Arc::clone(&unread);
                 connections.spawn(async move {
-                    connection.await;
+                    if let Some(reason) = connection.await {
+                        unread(peer, reason);
+                    }
                     drop(permit);
                 });
             }
@@ -81,13 +88,14 @@ pub async fn serve(
     }
 }
 
+/// Serves a connection to its end. Returns why a request on it could not be read, if one could not.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     settings: Settings,
     stop: CancellationToken,
-) {
+) -> Option<&'static str> {
     // Replies are written whole; waiting for more would only add latency.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -114,8 +122,12 @@ async fn connection(
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
+    let error = ended.err()?;
+    tracing::debug!(%error, "a connection ended badly");
+    match error {
+        error if error.is_parse_too_large() => Some("header_size"),
+        error if error.is_parse() => Some("malformed"),
+        _ => None,
     }
 }
 
@@ -126,6 +138,13 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn start(slow_ms: u64) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        start_watched(slow_ms, Arc::new(|_, _| {})).await
+    }
+
+    async fn start_watched(
+        slow_ms: u64,
+        unread: Unread,
+    ) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let slow = || async {
             tokio::time::sleep(Duration::from_millis(200)).await;
             "done"
@@ -139,7 +158,7 @@ mod tests {
             stop_deadline: Duration::from_secs(5),
         };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(serve(listener, router, settings, stop.clone()));
+        let running = tokio::spawn(serve(listener, router, settings, unread, stop.clone()));
         (address, stop, running)
     }
 
@@ -157,12 +176,17 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_answered_and_large_heads_are_not() {
-        let (address, stop, running) = start(1_000).await;
+        let seen: Arc<std::sync::Mutex<Vec<&str>>> = Arc::default();
+        let watch = Arc::clone(&seen);
+        let unread = Arc::new(move |_, reason| watch.lock().unwrap().push(reason));
+        let (address, stop, running) = start_watched(1_000, unread).await;
         assert!(send(address, &request("/", "")).await.ends_with("hello"));
         let large = format!("x: {}\r\n", "y".repeat(HEADER_MIN_BYTES));
         assert!(send(address, &request("/", &large)).await.starts_with("HTTP/1.1 431"));
+        send(address, "\u{16}\u{3}\u{1} no HTTP at all\r\n\r\n").await;
         stop.cancel();
         running.await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), ["header_size", "malformed"]);
         assert!(TcpStream::connect(address).await.is_err());
     }
 

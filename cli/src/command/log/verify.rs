@@ -1,0 +1,88 @@
+//! `mxcp log verify`: the trail, or a proof.
+
+use std::path::{Path, PathBuf};
+
+use mxcp_runtime::audit::PublicKey;
+use mxcp_runtime::audit::proof::Proof;
+use mxcp_runtime::audit::verify::{Options, verify};
+use serde_json::json;
+
+use super::super::Outcome;
+use super::{Which, read, usage};
+use crate::exit::{Exit, Failure};
+use crate::ui::Ui;
+
+/// Say whether the trail is whole and unchanged
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Checkpoints that were kept elsewhere
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// The public key that checkpoints are signed with
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// Check a proof of `mxcp log prove` instead; it needs no trail
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "checkpoint"])]
+    proof: Option<PathBuf>,
+}
+
+impl Args {
+    pub(super) fn run(self, ui: Ui) -> Outcome {
+        let public_key = self.public_key.as_deref().map(key).transpose()?;
+        if let Some(file) = &self.proof {
+            return check(ui, file, public_key);
+        }
+        let checkpoints = self.checkpoint.as_deref().map(read).transpose()?.unwrap_or_default();
+        let options = Options { public_key, checkpoints };
+        let report = verify(&self.which.path()?, &options).map_err(|e| usage(&e))?;
+        if ui.json {
+            ui.document(&report.to_json());
+        } else {
+            ui.line(&format!("{} records in {} segments", report.records, report.segments));
+            if report.unchained > 0 {
+                let count = report.unchained;
+                ui.line(&format!("{count} records of MXCP's own file, which has no chain"));
+            }
+            ui.line(&report.verdict());
+        }
+        Ok(if report.is_consistent() { Exit::Fine } else { Exit::Failed })
+    }
+}
+
+fn key(file: &Path) -> Result<PublicKey, Failure> {
+    let text = read(file)?;
+    PublicKey::parse(String::from_utf8_lossy(&text).trim()).map_err(|error| usage(&error))
+}
+
+fn check(ui: Ui, file: &Path, public_key: Option<PublicKey>) -> Outcome {
+    let proof: Proof = serde_json::from_slice(&read(file)?)
+        .map_err(|error| Failure::usage(format!("`{}` is no proof: {error}", file.display())))?;
+    match proof.check(public_key) {
+        Ok(shown) => {
+            let verdict = match shown.public_key {
+                Some(key) => format!("authentic by the key {key}"),
+                None => "consistent, not authenticated".to_owned(),
+            };
+            if ui.json {
+                let statement = &shown.statement;
+                let trail = &shown.trail_id;
+                ui.document(&json!({
+                    "holds": true, "trail_id": trail, "statement": statement, "verdict": verdict,
+                }));
+            } else {
+                ui.line(&format!("{}: {verdict}", shown.statement));
+            }
+            Ok(Exit::Fine)
+        }
+        Err(error) => {
+            if ui.json {
+                ui.document(&json!({"holds": false, "verdict": error.to_string()}));
+            } else {
+                ui.line(&format!("the proof shows nothing: {error}"));
+            }
+            Ok(Exit::Failed)
+        }
+    }
+}
