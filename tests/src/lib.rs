@@ -19,4 +19,5 @@ pub mod http;
 pub mod project;
 pub mod rust;
 pub mod server;
+pub mod trail;
 pub mod workspace;

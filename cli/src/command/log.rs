@@ -19,13 +19,13 @@ pub struct Args {
     #[command(subcommand)]
     command: Option<Sub>,
     #[command(flatten)]
-    ask: ask::Args,
+    ask: ask::Ask,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Sub {
-    Verify(verify::Args),
-    Prove(prove::Args),
+    Verify(verify::Verify),
+    Prove(prove::Prove),
 }
 
 /// Which trail.

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 const FOLLOW_INTERVAL_MS: u64 = 200;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Ask {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[arg(long)]
     limit: Option<u64>,
     /// How records are printed
-    #[arg(long, value_enum, conflicts_with = "json")]
+    #[arg(long, value_enum)]
     format: Option<Shape>,
     /// Write the records to a CSV file
     #[arg(long, value_name = "FILE", group = "export")]
@@ -109,7 +109,7 @@ impl Filters {
     }
 }
 
-impl Args {
+impl Ask {
     pub(super) fn run(self, ui: Ui) -> Outcome {
         let filter = self.filters.read()?;
         let path = self.which.path()?;

@@ -15,7 +15,7 @@ use crate::ui::Ui;
 /// checkpoints speaks of everything that the earlier one does. `mxcp log verify --proof` checks it.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
-pub(super) struct Args {
+pub(super) struct Prove {
     #[command(flatten)]
     which: Which,
     /// A record, by its number or its call id
@@ -32,7 +32,7 @@ pub(super) struct Args {
     output: Option<PathBuf>,
 }
 
-impl Args {
+impl Prove {
     pub(super) fn run(self, ui: Ui) -> Outcome {
         let path = self.which.path()?;
         let kept = self.checkpoint.as_deref().map(lines).transpose()?;

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 /// Say whether the trail is whole and unchanged
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Verify {
     #[command(flatten)]
     which: Which,
     /// Checkpoints that were kept elsewhere
@@ -28,7 +28,7 @@ pub(super) struct Args {
     proof: Option<PathBuf>,
 }
 
-impl Args {
+impl Verify {
     pub(super) fn run(self, ui: Ui) -> Outcome {
         let public_key = self.public_key.as_deref().map(key).transpose()?;
         if let Some(file) = &self.proof {
