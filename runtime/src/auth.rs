@@ -2,6 +2,8 @@
 
 pub mod claims;
 pub mod clock;
+pub mod constant;
 pub mod fetch;
+pub mod jose;
 pub mod provider;
 pub mod verifier;

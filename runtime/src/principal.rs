@@ -14,6 +14,7 @@ use mxcp_policy::datum::{Datum, Symbols};
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::manifest::UserAttribute;
 
+use crate::auth::provider::Person;
 use crate::check::Checks;
 use crate::gate::Meter;
 use crate::json::Json;
@@ -98,6 +99,16 @@ impl Principal {
             Json::Object(members) => Ok(claims::from_context(vocabulary, members)),
             other => Err(ContextError::NotAnObject(other.kind())),
         }
+    }
+
+    /// Somebody whom an identity provider knows, with the capabilities that the configuration gives
+    /// for their claims.
+    pub fn authenticated(
+        vocabulary: Vocabulary<'_>,
+        person: &Person,
+        capabilities: &[String],
+    ) -> Self {
+        claims::from_person(vocabulary, person, capabilities)
     }
 
     /// Whether two are the same caller: one value, or one account of one provider. Two who have no

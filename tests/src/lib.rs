@@ -16,6 +16,7 @@ pub mod case;
 pub mod clients;
 pub mod generate;
 pub mod http;
+pub mod identity;
 pub mod project;
 pub mod rust;
 pub mod server;

@@ -129,6 +129,15 @@ pub struct Document {
     headers: HeaderMap,
 }
 
+/// What a request came to.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A document.
+    Document(Document),
+    /// The place where it is, as the answer has it.
+    Redirect(String),
+}
+
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a document of {} bytes from {}", self.body.len(), self.host)
@@ -253,14 +262,33 @@ impl Fetcher {
     /// See [`FetchError`].
     pub async fn document(&self, request: Request<Vec<u8>>) -> Result<Document, FetchError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let response = self.send(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status { host, status: response.status().as_u16() });
+        match self.answer(request).await? {
+            Answer::Document(document) => Ok(document),
+            Answer::Redirect(_) => {
+                Err(FetchError::Status { host, status: StatusCode::FOUND.as_u16() })
+            }
         }
-        let (head, body) = response.into_parts();
+    }
+
+    /// Sends a request whose answer must be a JSON document or lead somewhere else.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn answer(&self, request: Request<Vec<u8>>) -> Result<Answer, FetchError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let (head, body) = self.send(request).await?.into_parts();
+        let location = head.headers.get(http::header::LOCATION);
+        if head.status.is_redirection()
+            && let Some(to) = location.and_then(|to| to.to_str().ok())
+        {
+            return Ok(Answer::Redirect(to.to_owned()));
+        }
+        if head.status != StatusCode::OK {
+            return Err(FetchError::Status { host, status: head.status.as_u16() });
+        }
         let document = Document { host, body, headers: head.headers };
         document.json()?;
-        Ok(document)
+        Ok(Answer::Document(document))
     }
 
     /// Gets a JSON document, as the owner of a token if there is one.

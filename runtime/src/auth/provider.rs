@@ -3,7 +3,16 @@
 //! A provider is one file below and one line in [`PROVIDERS`]. The two legs of OAuth never mix: what
 //! is here is our side as a client of the provider, with our own PKCE, state and nonce.
 
+mod answer;
+mod atlassian;
+mod github;
+mod google;
+mod keycloak;
+mod leg;
 mod metadata;
+mod oidc;
+mod openid;
+mod salesforce;
 mod settings;
 
 use std::fmt;
@@ -22,7 +31,8 @@ pub use metadata::Metadata;
 pub use settings::{Deployment, Key, SettingError, Settings, Unset};
 
 /// Every provider, sorted by name.
-pub const PROVIDERS: &[Kind] = &[];
+pub const PROVIDERS: &[Kind] =
+    &[atlassian::KIND, github::KIND, google::KIND, keycloak::KIND, oidc::KIND, salesforce::KIND];
 
 /// A kind of provider, as configuration names it.
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +85,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Where its endpoints are, and what it says about itself.
     fn metadata(&self) -> Reply<'_, Arc<Metadata>>;
 
-    /// What an access token that cannot be checked here is worth: RFC 7662, or what the provider
-    /// has instead.
+    /// What an access token that cannot be checked here is worth: RFC 7662, or what the provider has
+    /// instead.
     fn introspect<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Introspected>;
 
     /// The claims about the owner of an access token, which prove nothing about for whom it was
@@ -97,7 +107,7 @@ pub struct Naming {
 
 /// The claims of OpenID Connect.
 pub const OPENID: Naming =
-    Naming { username: &["preferred_username"], email: "email", name: "name" };
+    Naming { username: &["preferred_username", "username"], email: "email", name: "name" };
 
 /// A login at a provider that is under way: what must be remembered until its callback.
 #[derive(Clone, Serialize, Deserialize)]
@@ -218,8 +228,8 @@ pub enum Introspected {
     Active {
         /// who its owner is, as far as the answer says
         claims: Claims,
-        /// whom it is for; empty when the provider does not say
-        audience: Vec<String>,
+        /// whom it is for
+        audience: Audience,
         /// to whom it was issued
         client: Option<String>,
         /// what it allows
@@ -229,6 +239,17 @@ pub enum Introspected {
     },
     /// The provider has no way to tell.
     Unsupported,
+}
+
+/// Whom a token is for, as far as its provider says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// It was issued to us, under our name at the provider.
+    Us,
+    /// These; whether we are among them is to be checked.
+    Named(Vec<String>),
+    /// The provider does not say.
+    Unnamed,
 }
 
 /// Why a provider did not do what it was asked. Holds no token and no code.

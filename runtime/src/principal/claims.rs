@@ -8,6 +8,8 @@ use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 
 use super::{Identity, Principal, Vocabulary, builtin_slot};
 use crate::arguments::read_strictly;
+use crate::auth::claims::find;
+use crate::auth::provider::Person;
 use crate::gate::Meter;
 use crate::json::{self, Json, Member};
 
@@ -38,6 +40,39 @@ pub(super) fn from_context(vocabulary: Vocabulary<'_>, members: Vec<Member<'_>>)
             return slots.finish();
         }
     }
+    slots.claims(claims);
+    slots.finish()
+}
+
+/// The principal that an identity provider describes: its claims are raw, so only those that are
+/// attributes by definition become attributes.
+pub(super) fn from_person(
+    vocabulary: Vocabulary<'_>,
+    person: &Person,
+    capabilities: &[String],
+) -> Principal {
+    let mut slots = Slots::new(vocabulary);
+    let text = |text: &str| Json::String(text.to_owned().into());
+    slots.set("role", &text("user"));
+    slots.set("user_id", &text(&person.user_id));
+    slots.set("provider", &text(&person.provider));
+    let claims = person.claims.members();
+    let there = |name: &&str| !matches!(json::get(&claims, name), None | Some(Json::Null));
+    let username = person.naming.username.iter().find(|name| there(name)).copied();
+    for (attribute, claim) in [
+        ("username", username),
+        ("email", Some(person.naming.email)),
+        ("name", Some(person.naming.name)),
+        ("role", Some("role")),
+        ("permissions", Some("permissions")),
+        ("groups", Some("groups")),
+    ] {
+        if let Some(value) = claim.and_then(|claim| json::get(&claims, claim)) {
+            slots.set(attribute, value);
+        }
+    }
+    let capabilities = capabilities.iter().map(|capability| text(capability)).collect();
+    slots.set("capabilities", &Json::Array(capabilities));
     slots.claims(claims);
     slots.finish()
 }
@@ -169,11 +204,6 @@ impl<'b> Slots<'b> {
             meter: Meter::default(),
         }
     }
-}
-
-/// A claim: first as an exact key, else along the dots.
-fn find<'c, 'a>(claims: &'c Json<'a>, path: &str) -> Option<&'c Json<'a>> {
-    claims.get(path).or_else(|| path.split('.').try_fold(claims, |value, name| value.get(name)))
 }
 
 fn wrong(name: &str, value: &Json<'_>, expected: &str) -> Datum {

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use mxcp_schemas::bundle::definition::{Bounds, Type, TypeId, TypeKind, Types};
 
 use super::*;
+use crate::auth::claims::Claims;
+use crate::auth::provider::Person;
 
 pub(crate) struct World {
     symbols: Symbols,
@@ -181,4 +183,77 @@ fn callers_are_told_apart_by_account() {
     let nobody = || Arc::new(Principal::anonymous(world.vocabulary()));
     assert!(Principal::is_same(&nobody(), &nobody()));
     assert!(!Principal::is_same(&nobody(), &nameless));
+}
+
+fn person(world: &World, claims: &str, capabilities: &[&str]) -> Principal {
+    let claims = Claims::parse(claims).unwrap();
+    let person = Person {
+        provider: "acme".into(),
+        user_id: "7".into(),
+        claims,
+        naming: crate::auth::provider::OPENID,
+    };
+    let capabilities: Vec<String> = capabilities.iter().map(|c| (*c).to_owned()).collect();
+    Principal::authenticated(world.vocabulary(), &person, &capabilities)
+}
+
+#[test]
+fn a_person_has_what_the_provider_claims_and_the_configuration_gives() {
+    let world = World::new();
+    let claims = r#"{"sub":"7","preferred_username":"ada","name":"Ada","email":"a@b.c",
+        "email_verified":true,"role":"admin","permissions":"read write","groups":["g"],
+        "hr":{"level":3},"capabilities":["forged"],"user_id":"forged","provider":"forged"}"#;
+    let ada = person(&world, claims, &["pay"]);
+    assert_eq!(slot(&ada, "user_id"), &text("7"));
+    assert_eq!(slot(&ada, "provider"), &text("acme"));
+    assert_eq!(slot(&ada, "username"), &text("ada"));
+    assert_eq!(slot(&ada, "name"), &text("Ada"));
+    assert_eq!(slot(&ada, "email"), &text("a@b.c"));
+    assert_eq!(slot(&ada, "role"), &text("admin"));
+    assert_eq!(slot(&ada, "permissions"), &list(&["read", "write"]));
+    assert_eq!(slot(&ada, "groups"), &list(&["g"]));
+    assert_eq!(slot(&ada, "capabilities"), &list(&["pay"]), "claims give no capabilities");
+    assert_eq!(slot(&ada, "level"), &Datum::Int(3));
+    assert!(!ada.is_anonymous);
+}
+
+#[test]
+fn a_person_of_whom_little_is_claimed_has_the_defaults() {
+    let world = World::new();
+    let user = person(&world, r#"{"sub":"7","role":null,"preferred_username":null}"#, &[]);
+    assert_eq!(slot(&user, "role"), &text("user"));
+    assert_eq!(slot(&user, "username"), &Datum::Null);
+    assert_eq!(slot(&user, "permissions"), &list(&[]));
+    assert_eq!(slot(&user, "capabilities"), &list(&[]));
+    assert_eq!(slot(&user, "level"), &Datum::Null);
+}
+
+#[test]
+fn claims_of_a_wrong_type_are_errors_and_never_defaults() {
+    let world = World::new();
+    let claims = r#"{"sub":"7","role":["suspended"],"permissions":5,"groups":"all",
+        "preferred_username":1,"email":{},"name":[],"hr":{"level":"3"}}"#;
+    let user = person(&world, claims, &[]);
+    for name in ["role", "permissions", "groups", "username", "email", "name", "level"] {
+        assert!(is_error(slot(&user, name), "`"), "{name}");
+    }
+    assert_eq!(user.identity().username, None);
+}
+
+#[test]
+fn an_unverified_address_of_a_person_is_none() {
+    let world = World::new();
+    for (verified, known) in [
+        ("true", true),
+        ("\"true\"", true),
+        ("null", true),
+        ("false", false),
+        ("\"no\"", false),
+        ("1", false),
+    ] {
+        let claims = format!(r#"{{"email":"a@b.c","email_verified":{verified}}}"#);
+        let user = person(&world, &claims, &[]);
+        assert_eq!(slot(&user, "email") == &text("a@b.c"), known, "{verified}");
+        assert_eq!(user.identity().email.is_some(), known);
+    }
 }
