@@ -1,5 +1,9 @@
 //! Where a provider's endpoints are.
 
+use super::ProviderError;
+use super::answer::{flag, list, optional, required};
+use crate::json::Json;
+
 /// What is known of a provider: from its discovery document, or from its documentation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -21,4 +25,26 @@ pub struct Metadata {
     pub token_endpoint_auth_methods: Vec<String>,
     /// whether its callbacks always name the issuer (RFC 9207)
     pub names_issuer_in_callback: bool,
+}
+
+impl Metadata {
+    /// Reads a discovery document (OpenID Connect Discovery section 3, RFC 8414).
+    ///
+    /// # Errors
+    /// When something that must be there is not, or has the wrong type.
+    pub fn read(json: &Json<'_>) -> Result<Self, ProviderError> {
+        let text = |name: &str| Ok::<_, ProviderError>(optional(json, name)?.map(str::to_owned));
+        let names_issuer = flag(json, "authorization_response_iss_parameter_supported")?;
+        Ok(Self {
+            issuer: Some(required(json, "issuer")?.to_owned()),
+            authorization_endpoint: required(json, "authorization_endpoint")?.to_owned(),
+            token_endpoint: required(json, "token_endpoint")?.to_owned(),
+            jwks_uri: Some(required(json, "jwks_uri")?.to_owned()),
+            introspection_endpoint: text("introspection_endpoint")?,
+            userinfo_endpoint: text("userinfo_endpoint")?,
+            revocation_endpoint: text("revocation_endpoint")?,
+            token_endpoint_auth_methods: list(json, "token_endpoint_auth_methods_supported")?,
+            names_issuer_in_callback: names_issuer.unwrap_or(false),
+        })
+    }
 }

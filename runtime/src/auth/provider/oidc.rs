@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::answer::{flag, list, optional, required};
 use super::leg::{Leg, Peculiar};
 use super::openid::{OpenId, Standard};
 use super::{
     Deployment, Key, Kind, Metadata, Provider, ProviderError, Reply, SettingError, Settings, Unset,
 };
-use crate::json::Json;
 
 const CONFIG_URL: Key =
     Key { name: "config_url", meaning: "the discovery document", unset: Unset::Required };
@@ -95,7 +93,7 @@ impl Oidc {
         let fetcher = &self.openid.leg.deployment.fetcher;
         let document = fetcher.get(&self.config_url, None).await?;
         let json = document.json()?;
-        let metadata = read(&json)?;
+        let metadata = Metadata::read(&json)?;
         // OpenID Connect Discovery section 4.3. A document elsewhere than below its issuer is what
         // the operator named; it binds the issuer all the same.
         let expected = self.config_url.strip_suffix(WELL_KNOWN);
@@ -120,23 +118,6 @@ impl Oidc {
         }
         Ok(metadata)
     }
-}
-
-/// Reads a discovery document (OpenID Connect Discovery section 3, RFC 8414).
-pub(super) fn read(json: &Json<'_>) -> Result<Metadata, ProviderError> {
-    let text = |name: &str| Ok::<_, ProviderError>(optional(json, name)?.map(str::to_owned));
-    let names_issuer = flag(json, "authorization_response_iss_parameter_supported")?;
-    Ok(Metadata {
-        issuer: Some(required(json, "issuer")?.to_owned()),
-        authorization_endpoint: required(json, "authorization_endpoint")?.to_owned(),
-        token_endpoint: required(json, "token_endpoint")?.to_owned(),
-        jwks_uri: Some(required(json, "jwks_uri")?.to_owned()),
-        introspection_endpoint: text("introspection_endpoint")?,
-        userinfo_endpoint: text("userinfo_endpoint")?,
-        revocation_endpoint: text("revocation_endpoint")?,
-        token_endpoint_auth_methods: list(json, "token_endpoint_auth_methods_supported")?,
-        names_issuer_in_callback: names_issuer.unwrap_or(false),
-    })
 }
 
 impl Standard for Oidc {
