@@ -9,11 +9,14 @@ pub mod check;
 #[cfg(test)]
 mod closed;
 pub mod code;
+pub mod cost;
 mod environment;
 mod escape;
 mod lexer;
 mod lower;
 pub mod parser;
+pub mod reference;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -27,13 +30,24 @@ use mxcp_schemas::yaml::Node;
 
 pub use check::Typed;
 pub use code::CODES;
-pub use environment::Environment;
+pub use environment::{Declaration, Environment};
+
+/// Which pass has something to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// reading the text
+    Parse,
+    /// checking the tree
+    Check,
+}
 
 /// Something to say about a range of the expression's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// what kind
     pub code: &'static Code,
+    /// which pass says it
+    pub stage: Stage,
     /// bytes of the expression
     pub range: Range<usize>,
     /// what is wrong
@@ -58,7 +72,14 @@ pub struct Repair {
 impl Finding {
     /// A finding with nothing but a message.
     pub fn new(code: &'static Code, range: Range<usize>, message: impl Into<String>) -> Self {
-        Self { code, range, message: message.into(), help: Vec::new(), fix: None }
+        Self {
+            code,
+            stage: Stage::Check,
+            range,
+            message: message.into(),
+            help: Vec::new(),
+            fix: None,
+        }
     }
 
     /// Adds a suggestion.
@@ -99,7 +120,7 @@ pub fn condition(
     text: &str,
     environment: &Environment,
 ) -> (Option<(Program, Typed)>, Vec<Finding>) {
-    let (typed, mut found) = analyse(text, environment);
+    let (typed, mut found) = typed(text, environment);
     let Some(typed) = typed else { return (None, found) };
     if !found.iter().any(Finding::is_error) {
         let ty = typed.ty(typed.tree.root).clone();
@@ -111,7 +132,7 @@ pub fn condition(
     if found.iter().any(Finding::is_error) {
         return (None, found);
     }
-    match lower::lower(&typed) {
+    match cost::within_limit(&typed).and_then(|_| lower::lower(&typed)) {
         Ok(program) => (Some((program, typed)), found),
         Err(finding) => {
             found.push(*finding);
@@ -125,11 +146,30 @@ pub fn expression(
     text: &str,
     environment: &Environment,
 ) -> (Option<(Program, Typed)>, Vec<Finding>) {
-    let (typed, mut found) = analyse(text, environment);
+    let (typed, found) = typed(text, environment);
+    lowered(typed, found, lower::lower)
+}
+
+/// Compiles an expression without checking its types: what the checker would refuse is an error of
+/// the evaluation instead. For oracles and experiments; policies are always checked.
+pub fn unchecked(
+    text: &str,
+    environment: &Environment,
+) -> (Option<(Program, Typed)>, Vec<Finding>) {
+    let (tree, found) = parser::parse(text);
+    let typed = tree.map(|tree| check::resolve(tree, environment));
+    lowered(typed, found, lower::lower_plainly)
+}
+
+fn lowered(
+    typed: Option<Typed>,
+    mut found: Vec<Finding>,
+    lower: fn(&Typed) -> Result<Program, Box<Finding>>,
+) -> (Option<(Program, Typed)>, Vec<Finding>) {
     let Some(typed) = typed.filter(|_| !found.iter().any(Finding::is_error)) else {
         return (None, found);
     };
-    match lower::lower(&typed) {
+    match lower(&typed) {
         Ok(program) => (Some((program, typed)), found),
         Err(finding) => {
             found.push(*finding);
@@ -144,20 +184,12 @@ pub fn expression_plainly(
     text: &str,
     environment: &Environment,
 ) -> (Option<(Program, Typed)>, Vec<Finding>) {
-    let (typed, mut found) = analyse(text, environment);
-    let Some(typed) = typed.filter(|_| !found.iter().any(Finding::is_error)) else {
-        return (None, found);
-    };
-    match lower::lower_plainly(&typed) {
-        Ok(program) => (Some((program, typed)), found),
-        Err(finding) => {
-            found.push(*finding);
-            (None, found)
-        }
-    }
+    let (typed, found) = typed(text, environment);
+    lowered(typed, found, lower::lower_plainly)
 }
 
-fn analyse(text: &str, environment: &Environment) -> (Option<Typed>, Vec<Finding>) {
+/// Parses and checks an expression.
+pub fn typed(text: &str, environment: &Environment) -> (Option<Typed>, Vec<Finding>) {
     let (tree, mut found) = parser::parse(text);
     let Some(tree) = tree else { return (None, found) };
     let (typed, more) = check::check(tree, environment);

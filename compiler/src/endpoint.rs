@@ -15,6 +15,7 @@ use mxcp_schemas::document::ty::Type;
 
 use crate::body::{self, Loaded, Rules};
 use crate::cel::Environment;
+use crate::cel::shape::Shape;
 use crate::lint::{self, Subject};
 use crate::policy::{self, Checked, Context, Stage};
 use crate::project::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
@@ -49,6 +50,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) rules: Rules<'a>,
     /// declared attributes of `user`
     pub(crate) attributes: &'a [(String, Ty)],
+    /// what is declared about them beyond their types
+    pub(crate) user_shape: &'a Arc<Shape>,
 }
 
 /// Compiles one endpoint as far as it is good.
@@ -67,8 +70,8 @@ pub(crate) fn compile(
     let parameters: Vec<TypeId> =
         document.parameters.iter().map(|p| types::store(bundle_types, &p.ty)).collect();
     let result = document.result.as_ref().map(|ty| types::store(bundle_types, ty));
-    let input_environment = environment(shared.attributes, &document, Stage::Input);
-    let output_environment = environment(shared.attributes, &document, Stage::Output);
+    let input_environment = environment(shared, &document, Stage::Input);
+    let output_environment = environment(shared, &document, Stage::Output);
     let mut stage = |stage: Stage, environment: &Environment, policies: &[Policy]| {
         let context = Context {
             file,
@@ -133,7 +136,7 @@ fn check_names(file: &Arc<str>, document: &Endpoint, found: &mut Vec<Diagnostic>
 }
 
 /// What the conditions of one stage see.
-fn environment(attributes: &[(String, Ty)], document: &Endpoint, stage: Stage) -> Environment {
+fn environment(shared: &Shared<'_>, document: &Endpoint, stage: Stage) -> Environment {
     let parameter = |ty: &Type, name: &str| {
         let seen = types::in_conditions(ty, name);
         let nullable = ty.default.as_ref().is_some_and(|d| d.value.is_null());
@@ -141,8 +144,17 @@ fn environment(attributes: &[(String, Ty)], document: &Endpoint, stage: Stage) -
     };
     let response =
         document.result.as_ref().map_or(Ty::Dyn, |ty| types::in_conditions(ty, "response"));
+    let mut shapes: BTreeMap<String, Arc<Shape>> = document
+        .parameters
+        .iter()
+        .map(|p| (p.name.value.clone(), types::shape(&p.ty, &p.name.value)))
+        .collect();
+    shapes.insert("user".to_owned(), Arc::clone(shared.user_shape));
+    if let (Stage::Output, Some(result)) = (stage, &document.result) {
+        shapes.entry("response".to_owned()).or_insert_with(|| types::shape(result, "response"));
+    }
     Environment {
-        user: Some(Environment::user_record(attributes)),
+        user: Some(Environment::user_record(shared.attributes)),
         params: document
             .parameters
             .iter()
@@ -150,6 +162,8 @@ fn environment(attributes: &[(String, Ty)], document: &Endpoint, stage: Stage) -
             .collect(),
         response: (stage == Stage::Output).then_some(response),
         request: true,
+        shapes,
+        ..Environment::default()
     }
 }
 

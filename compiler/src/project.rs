@@ -24,6 +24,7 @@ pub(crate) use code::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 pub use manifest::audit;
 
 use crate::body::{self, Rules};
+use crate::cel::shape::Shape;
 use crate::endpoint::{self as unit, Compiled as Unit, Shared};
 use crate::source::Files;
 use crate::sql::SqlProbe;
@@ -140,12 +141,26 @@ impl Driver<'_> {
             let seen = |ty| types::in_conditions(ty, "user");
             site.user_attributes.iter().map(|a| (a.name.value.clone(), seen(&a.ty))).collect()
         });
+        let user_shape = site.map_or_else(Shape::default, |site| Shape {
+            fields: site
+                .user_attributes
+                .iter()
+                .map(|a| {
+                    let name = a.name.value.clone();
+                    let shape = types::shape(&a.ty, &format!("user.{name}"));
+                    (name, shape)
+                })
+                .collect(),
+            ..Shape::default()
+        });
+        let user_shape = Arc::new(user_shape);
         let rules = Rules {
             external_access: profile.duckdb.external_access,
             data: &paths.data,
             allowed: &profile.duckdb.allowed_directories,
         };
-        let shared = Shared { files: self.files, rules, attributes: &attributes };
+        let shared =
+            Shared { files: self.files, rules, attributes: &attributes, user_shape: &user_shape };
         let mut types = Types::default();
         let mut units = Vec::new();
         let folders = [

@@ -10,6 +10,8 @@ use mxcp_schemas::document::Spanned;
 use mxcp_schemas::document::ty::{Type, TypeName};
 use serde_json::Number;
 
+use crate::cel::shape::{Bound, Shape};
+
 /// Adds a declared type to the bundle's, children first.
 pub fn store(types: &mut Types, ty: &Type) -> TypeId {
     let count = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| n.value);
@@ -90,6 +92,42 @@ pub fn in_conditions(ty: &Type, name: &str) -> Ty {
             open: ty.additional != Additional::Forbidden,
         })),
     }
+}
+
+/// What a declaration says about a value beyond its type in conditions. `path` is what diagnostics
+/// call the value.
+pub fn shape(ty: &Type, path: &str) -> Arc<Shape> {
+    let count = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| n.value);
+    let bound = |key| Some(Bound { path: path.to_owned(), key });
+    let mut shape = Shape::default();
+    match ty.name.value {
+        TypeName::String if in_conditions(ty, path) == Ty::String => {
+            shape.choices =
+                ty.choices.iter().filter_map(|c| c.value.as_str().map(str::to_owned)).collect();
+            let longest = shape.choices.iter().map(|c| c.chars().count()).max();
+            let listed = longest.and_then(|longest| u64::try_from(longest).ok());
+            shape.max_size = listed.or_else(|| count(&ty.max_length));
+            shape.bound = if listed.is_none() { bound("maxLength") } else { None };
+        }
+        TypeName::Array => {
+            shape.max_size = count(&ty.max_items);
+            shape.bound = bound("maxItems");
+            shape.items = ty.items.as_ref().map(|items| self::shape(items, &format!("{path}[]")));
+        }
+        TypeName::Object => {
+            if ty.additional == Additional::Forbidden {
+                shape.max_size = u64::try_from(ty.properties.len()).ok();
+            }
+            let fields = ty.properties.iter().map(|p| {
+                let name = p.name.value.clone();
+                let inner = self::shape(&p.ty, &format!("{path}.{name}"));
+                (name, inner)
+            });
+            shape.fields = fields.collect();
+        }
+        _ => {}
+    }
+    Arc::new(shape)
 }
 
 /// Whether every object of the type has the field.

@@ -14,6 +14,7 @@ fuzz_target!(|text: &str| {
         params: vec![("a".to_owned(), Ty::Int), ("b".to_owned(), Ty::String.nullable())],
         response: Some(Ty::Dyn),
         request: true,
+        ..Environment::default()
     };
     if let (Some((program, _)), _) = condition(text, &environment) {
         let layout = Layout { user: 10, params: 2, response: true };

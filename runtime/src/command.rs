@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::AppendError;
@@ -180,8 +179,7 @@ pub fn run(
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let done = threads.block_on(async {
-        // Whoever can reach the server can also stop it.
-        tokio::spawn(stop_on(Signals::new()?, stop.clone()));
+        tokio::spawn(stop_on_signal(stop.clone()));
         let server = Arc::new(Server::new(Arc::clone(runtime), config.transport.stateless));
         if asked == Some(Transport::Stdio) {
             let speaker = Speaker { principal, operator };
@@ -285,27 +283,18 @@ pub fn principal(runtime: &Runtime, context: Option<&str>) -> anyhow::Result<Pri
     Ok(runtime.principal(text)?)
 }
 
-/// The signals that ask the process to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    /// Catches them from now on.
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+async fn stop_on_signal(stop: CancellationToken) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
     }
-}
-
-async fn stop_on(mut signals: Signals, stop: CancellationToken) {
-    tokio::select! {
-        _ = signals.interrupt.recv() => {}
-        _ = signals.terminate.recv() => {}
-    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
     stop.cancel();
 }
 

@@ -13,6 +13,7 @@
 
 pub mod binaries;
 pub mod case;
+pub mod cel;
 pub mod clients;
 pub mod generate;
 pub mod http;

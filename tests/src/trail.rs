@@ -112,8 +112,7 @@ profiles:
          CREATE TABLE tags (tag VARCHAR);",
     );
     user_file(&project, "");
-    let mut seed = project.command(&["query", "--file", "seed.sql"]);
-    crate::workspace::output(seed.env("MXCP_AUDIT_ENABLED", "false"));
+    project.mxcp(&["query", "--file", "seed.sql"]);
     project
 }
 

@@ -3,13 +3,13 @@
 use std::io::BufRead as _;
 
 use bumpalo::Bump;
-use mxcp_compiler::cel::{self, Environment};
+use mxcp_compiler::cel::{self, Environment, Finding, Stage, reference};
 use mxcp_policy::datum::{Datum, Instant, Symbols};
-use mxcp_policy::function::functions;
 use mxcp_policy::interpret::{Inputs, Request};
 use mxcp_policy::predicate::Predicate;
 use mxcp_policy::value::Value;
 use mxcp_policy::verify::Layout;
+use mxcp_schemas::bundle::code::Program;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
@@ -25,7 +25,7 @@ pub struct Args {
     /// Variables as a JSON object, or `@file`
     #[arg(long, value_name = "JSON|@FILE")]
     context: Option<String>,
-    /// Show the type alone
+    /// Show the type alone and evaluate nothing
     #[arg(long = "type")]
     type_only: bool,
     /// List all functions
@@ -36,11 +36,10 @@ pub struct Args {
     jsonl: bool,
 }
 
-/// What an expression came to.
-struct Answer {
+/// An expression that compiles.
+struct Compiled {
     ty: String,
-    cost: u64,
-    value: Result<(Json, String), String>,
+    program: Program,
 }
 
 impl Args {
@@ -56,106 +55,171 @@ impl Args {
             Some(text) => super::json_argument("--context", text)?,
             None => json!({}),
         };
+        let fields = context
+            .as_object()
+            .ok_or_else(|| Failure::usage("`--context` is a JSON object: `{\"name\": value}`"))?;
         let expression = self.expression.unwrap_or_default();
-        let answer = match answer(&expression, &context) {
-            Ok(answer) => answer,
+        let compiled = match compile(&expression, fields) {
+            Ok(compiled) => compiled,
             Err(findings) => {
-                for finding in findings {
-                    let at = mxcp_schemas::diagnostic::position(
-                        &expression,
-                        u32::try_from(finding.range.start).unwrap_or(u32::MAX),
-                    );
-                    ui.error(&format!("{}:{}: {}", at.line, at.column, finding.message));
-                    finding.help.iter().for_each(|help| ui.note(&format!("  help: {help}")));
-                }
+                tell(ui, &expression, &findings);
                 return Ok(Exit::Failed);
             }
         };
+        let (ty, cost) = (&compiled.ty, compiled.program.cost);
+        if self.type_only {
+            if ui.json {
+                ui.document(&json!({"type": ty, "cost": cost}));
+            } else {
+                ui.line(ty);
+            }
+            return Ok(Exit::Fine);
+        }
+        let value = evaluate(&compiled.program, fields);
         if ui.json {
-            ui.document(&match &answer.value {
-                Ok((value, _)) => json!({"type": answer.ty, "cost": answer.cost, "value": value}),
-                Err(error) => json!({"type": answer.ty, "cost": answer.cost, "error": error}),
-            });
-        } else if self.type_only {
-            ui.line(&answer.ty);
-        } else {
-            match &answer.value {
-                Ok((_, text)) => {
-                    ui.line(&format!("{text}\n  type {}, cost {}", answer.ty, answer.cost));
+            ui.document(&match &value {
+                Ok((value, _)) => json!({"type": ty, "cost": cost, "value": value}),
+                Err(error) => {
+                    json!({"type": ty, "cost": cost, "error": error, "stage": "evaluate"})
                 }
+            });
+        } else {
+            match &value {
+                Ok((_, text)) => ui.line(&format!("{text}\n  type {ty}, cost {cost}")),
                 Err(error) => ui.error(error),
             }
         }
-        Ok(if answer.value.is_ok() { Exit::Fine } else { Exit::Failed })
+        Ok(if value.is_ok() { Exit::Fine } else { Exit::Failed })
+    }
+}
+
+/// Prints what is wrong with an expression.
+fn tell(ui: Ui, expression: &str, findings: &[Finding]) {
+    if ui.json {
+        let all: Vec<Json> = findings
+            .iter()
+            .map(|f| {
+                json!({
+                    "code": f.code.id, "rule": f.code.slug, "stage": stage(f), "message": f.message,
+                    "start": f.range.start, "end": f.range.end, "help": f.help,
+                })
+            })
+            .collect();
+        ui.document(&json!({"errors": all}));
+        return;
+    }
+    for finding in findings {
+        let start = u32::try_from(finding.range.start).unwrap_or(u32::MAX);
+        let at = mxcp_schemas::diagnostic::position(expression, start);
+        let code = finding.code.id;
+        ui.error(&format!("[{code}] {}:{}: {}", at.line, at.column, finding.message));
+        finding.help.iter().for_each(|help| ui.note(&format!("  help: {help}")));
+    }
+}
+
+const fn stage(finding: &Finding) -> &'static str {
+    match finding.stage {
+        Stage::Parse => "parse",
+        Stage::Check => "check",
     }
 }
 
 fn list_functions(ui: Ui) {
+    let chapters = reference::chapters();
     if ui.json {
-        let all: Vec<Json> = functions()
+        let all: Vec<Json> = chapters
             .iter()
-            .map(|f| json!({"name": f.name, "doc": f.doc, "overloads": f.overloads.iter().map(|o| o.id).collect::<Vec<_>>()}))
+            .flat_map(|(chapter, entries)| entries.iter().map(move |entry| (chapter, entry)))
+            .map(|(chapter, entry)| {
+                json!({
+                    "name": entry.name, "chapter": chapter, "doc": entry.doc,
+                    "overloads": entry.forms, "examples": entry.examples,
+                })
+            })
             .collect();
         ui.document(&json!({"functions": all}));
         return;
     }
-    for function in functions() {
-        ui.line(&format!("{:<24} {}", function.name, function.doc));
-        for (expression, value) in function.examples {
-            ui.line(&format!("{:<24}   {expression}  →  {value}", ""));
+    for (chapter, entries) in &chapters {
+        ui.line(&format!("{chapter}:"));
+        for entry in entries {
+            ui.line(&format!("  {}\n      {}", entry.forms.join("\n  "), entry.doc));
+            for (expression, value) in entry.examples {
+                ui.line(&format!("      {expression}  →  {value}"));
+            }
         }
     }
 }
 
+/// One answer for each line; a line that is no question is answered as well, so that answers and
+/// questions stay side by side.
 fn lines(ui: Ui) -> Outcome {
     for line in std::io::stdin().lock().lines() {
         let line =
             line.map_err(|e| Failure::usage(format!("standard input cannot be read: {e}")))?;
-        if line.trim().is_empty() {
-            continue;
+        if !line.trim().is_empty() {
+            ui.line(&answer(&line).to_string());
         }
-        let asked: Json = serde_json::from_str(&line)
-            .map_err(|e| Failure::usage(format!("a line is not JSON: {e}")))?;
-        let context = asked.get("context").cloned().unwrap_or_else(|| json!({}));
-        let expression = asked.get("expr").and_then(Json::as_str).unwrap_or("");
-        let said = match answer(expression, &context) {
-            Ok(Answer { ty, value: Ok((value, _)), .. }) => json!({"type": ty, "value": value}),
-            Ok(Answer { value: Err(error), .. }) => json!({"error": error, "stage": "evaluate"}),
-            Err(findings) => {
-                let first = findings.first().map_or("", |f| f.message.as_str());
-                json!({"error": first, "stage": "compile"})
-            }
-        };
-        ui.line(&said.to_string());
     }
     Ok(Exit::Fine)
 }
 
-fn answer(expression: &str, context: &Json) -> Result<Answer, Vec<cel::Finding>> {
-    let fields = context.as_object().cloned().unwrap_or_default();
-    let environment = Environment::dynamic(fields.keys().cloned());
-    let (compiled, findings) = cel::expression(expression, &environment);
-    let Some((program, typed)) = compiled else { return Err(findings) };
-    let layout = Layout { user: 0, params: fields.len(), response: false };
-    let mut symbols = Symbols::default();
-    let ty = typed.ty(typed.tree.root).to_string();
-    let linked = Predicate::link(&program, &layout, &mut symbols);
-    let value = match linked {
-        Ok(predicate) => evaluate(&predicate, &fields, &symbols),
-        Err(error) => Err(error.to_string()),
+fn answer(line: &str) -> Json {
+    let failed = |error: String, stage: &str| json!({"error": error, "stage": stage});
+    let asked: Json = match serde_json::from_str(line) {
+        Ok(asked) => asked,
+        Err(error) => return failed(format!("the line is not JSON: {error}"), "read"),
     };
-    Ok(Answer { ty, cost: program.cost, value })
+    let Some(expression) = asked.get("expr").and_then(Json::as_str) else {
+        return failed("`expr` is missing".to_owned(), "read");
+    };
+    let none = serde_json::Map::new();
+    let fields = match asked.get("context") {
+        None => &none,
+        Some(Json::Object(fields)) => fields,
+        Some(_) => return failed("`context` is no object".to_owned(), "read"),
+    };
+    let compiled = match compile(expression, fields) {
+        Ok(compiled) => compiled,
+        Err(findings) => {
+            let first = findings.iter().find(|finding| finding.is_error());
+            let message = first.map_or_else(String::new, |finding| finding.message.clone());
+            return failed(message, first.map_or("check", stage));
+        }
+    };
+    match evaluate(&compiled.program, fields) {
+        Ok((value, _)) => json!({"type": compiled.ty, "value": value}),
+        Err(error) => failed(error, "evaluate"),
+    }
 }
 
-fn evaluate(
-    predicate: &Predicate,
+fn compile(
+    expression: &str,
     fields: &serde_json::Map<String, Json>,
-    symbols: &Symbols,
+) -> Result<Compiled, Vec<Finding>> {
+    let environment = Environment { request: true, ..Environment::dynamic(fields.keys().cloned()) };
+    let (compiled, findings) = cel::expression(expression, &environment);
+    let Some((program, typed)) = compiled else { return Err(findings) };
+    Ok(Compiled { ty: typed.ty(typed.tree.root).to_string(), program })
+}
+
+/// The value as JSON and as text. What it depends on is the context and the time.
+fn evaluate(
+    program: &Program,
+    fields: &serde_json::Map<String, Json>,
 ) -> Result<(Json, String), String> {
+    let layout = Layout { user: 0, params: fields.len(), response: false };
+    let mut symbols = Symbols::default();
+    let predicate =
+        Predicate::link(program, &layout, &mut symbols).map_err(|error| error.to_string())?;
     let params: Vec<Datum> =
-        fields.values().map(|value| Datum::from_json(value, symbols)).collect();
+        fields.values().map(|value| Datum::from_json(value, &symbols)).collect();
+    let now = jiff::Timestamp::now();
     let request = Request {
-        time: Instant { seconds: 0, nanos: 0 },
+        time: Instant {
+            seconds: now.as_second(),
+            nanos: u32::try_from(now.subsec_nanosecond()).unwrap_or(0),
+        },
         tool: symbols.text("eval"),
         session_id: None,
         client_ip: None,

@@ -1,5 +1,6 @@
 //! The syntax tree: a flat arena, so that nothing about it is recursive.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// An index into [`Tree::nodes`].
@@ -33,7 +34,7 @@ pub struct Expr {
 pub enum Kind {
     /// a literal
     Literal(Literal),
-    /// a name
+    /// a name; one that begins with a dot is looked up outside of comprehensions and containers
     Ident(String),
     /// `operand.field`, `operand.?field`
     Select {
@@ -224,7 +225,7 @@ impl Binary {
     }
 }
 
-/// The macros that walk a list or map.
+/// The macros that walk a list or map, or what an optional holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are CEL's")]
 pub enum Comprehension {
@@ -236,6 +237,8 @@ pub enum Comprehension {
     TransformList,
     TransformMap,
     TransformMapEntry,
+    OptMap,
+    OptFlatMap,
 }
 
 impl Tree {
@@ -250,7 +253,7 @@ impl Tree {
         self.text.get(self.get(id).range.clone()).unwrap_or("")
     }
 
-    /// The path of names that a node is, as in `user.address.street`.
+    /// The path of names that a node is, as in `user.address.street`, for messages.
     pub fn path(&self, id: ExprId) -> Option<String> {
         match &self.get(id).kind {
             Kind::Ident(name) => Some(name.clone()),
@@ -265,5 +268,83 @@ impl Tree {
             },
             _ => None,
         }
+    }
+}
+
+/// A path of names, by number: equal paths have equal numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathId(pub u32);
+
+/// The paths of names in a tree, numbered once so that comparing them costs nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Paths {
+    /// for each node the path that it is, or that it asks for if it is a `has`
+    of: Vec<Option<PathId>>,
+    /// for each path its first name
+    roots: Vec<PathId>,
+    known: HashMap<(Option<PathId>, String), PathId>,
+}
+
+impl Paths {
+    /// Numbers the paths of a tree.
+    pub fn new(tree: &Tree) -> Self {
+        let mut paths = Self::default();
+        for node in &tree.nodes {
+            let path = match &node.kind {
+                Kind::Ident(name) => Some((None, name.as_str())),
+                Kind::Select { operand, field, optional: false, .. }
+                | Kind::Has { operand, field, .. } => {
+                    paths.plain(tree, *operand).map(|path| (Some(path), field.as_str()))
+                }
+                Kind::Index { operand, index, optional: false } => {
+                    match (&tree.get(*index).kind, paths.plain(tree, *operand)) {
+                        (Kind::Literal(Literal::String(key)), Some(path)) => {
+                            Some((Some(path), key.as_str()))
+                        }
+                        _ => None,
+                    }
+                }
+                _ => None,
+            };
+            let id = path.map(|(parent, name)| paths.number(parent, name));
+            paths.of.push(id);
+        }
+        paths
+    }
+
+    fn plain(&self, tree: &Tree, id: ExprId) -> Option<PathId> {
+        if matches!(tree.get(id).kind, Kind::Has { .. }) { None } else { self.of(id) }
+    }
+
+    fn number(&mut self, parent: Option<PathId>, name: &str) -> PathId {
+        let next = PathId(u32::try_from(self.roots.len()).unwrap_or(u32::MAX));
+        let id = *self.known.entry((parent, name.to_owned())).or_insert(next);
+        if id == next {
+            let root = parent.and_then(|p| self.roots.get(p.0 as usize)).copied();
+            self.roots.push(root.unwrap_or(next));
+        }
+        id
+    }
+
+    /// The path that a node is, or that it asks for if it is a `has`.
+    pub fn of(&self, id: ExprId) -> Option<PathId> {
+        self.of.get(id.0 as usize).copied().flatten()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// The paths that begin with a name.
+    pub fn below(&self, name: &str) -> impl Iterator<Item = PathId> {
+        let root = self.known.get(&(None, name.to_owned())).copied();
+        let all = (0_u32..).map(PathId).zip(&self.roots);
+        all.filter_map(move |(id, first)| (Some(*first) == root).then_some(id))
     }
 }

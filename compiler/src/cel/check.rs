@@ -5,21 +5,29 @@
 mod call;
 mod compare;
 mod guard;
+mod infer;
+mod input;
 mod name;
+mod walk;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::{Const, Slot};
 
-use super::ast::{Binary, Comprehension, ExprId, Kind, Literal, Tree, Unary};
+use super::ast::{Binary, ExprId, Kind, Literal, PathId, Paths, Tree, Unary};
 use super::code::{LIMIT, NOT_BOOL, WRONG_TYPES};
+use super::shape::Shape;
 use super::{Environment, Finding};
+use infer::Infer;
 
 pub use guard::guards;
 
 /// Deepest nesting of comprehensions.
-pub const MAX_COMPREHENSIONS: u32 = 3;
+pub const MAX_COMPREHENSIONS: u32 = 4;
+/// Most errors, and most warnings, that are reported for one expression.
+const MAX_FINDINGS: usize = 8;
 
 /// A tree whose nodes have types.
 #[derive(Debug, Clone)]
@@ -37,6 +45,10 @@ pub struct Typed {
     pub(crate) functions: HashMap<ExprId, String>,
     /// selections that ask for presence of an input that is null when absent
     pub(crate) presence: HashMap<ExprId, Slot>,
+    /// names that stand for nothing; without a check they err when they are evaluated
+    pub(crate) unresolved: HashMap<ExprId, String>,
+    /// what is declared about values beyond their types
+    pub(crate) shapes: HashMap<ExprId, Arc<Shape>>,
 }
 
 impl Typed {
@@ -44,30 +56,41 @@ impl Typed {
     pub fn ty(&self, id: ExprId) -> &Ty {
         self.types.get(id.0 as usize).unwrap_or(&Ty::Error)
     }
+
+    fn set(&mut self, id: ExprId, ty: Ty) {
+        if let Some(slot) = self.types.get_mut(id.0 as usize) {
+            *slot = ty;
+        }
+    }
 }
 
 /// Gives every node a type.
 pub fn check(tree: Tree, environment: &Environment) -> (Typed, Vec<Finding>) {
-    let count = tree.nodes.len();
     let root = tree.root;
-    let mut checker = Checker {
-        typed: Typed {
-            tree,
-            types: vec![Ty::Error; count],
-            inputs: HashMap::new(),
-            coerced: HashMap::new(),
-            type_names: HashMap::new(),
-            functions: HashMap::new(),
-            presence: HashMap::new(),
-        },
-        environment,
-        found: Vec::new(),
-        locals: Vec::new(),
-        known: BTreeSet::new(),
-        loops: 0,
-    };
+    let mut checker = Checker::new(tree, environment, true);
     checker.visit(root);
-    (checker.typed, checker.found)
+    if checker.infer.exhausted() {
+        let range = checker.range(root);
+        let message = "the types in this condition are too large to be compared";
+        checker.report(Finding::new(&LIMIT, range, message));
+    }
+    let Checker { mut typed, infer, errors, mut warnings, .. } = checker;
+    for ty in &mut typed.types {
+        *ty = infer.resolve(ty);
+    }
+    let mut found = errors;
+    found.append(&mut warnings);
+    found.sort_by_key(|finding| finding.range.start);
+    (typed, found)
+}
+
+/// Resolves names and gives every node the type `dyn`: what the checker would refuse is an error of
+/// the evaluation instead.
+pub fn resolve(tree: Tree, environment: &Environment) -> Typed {
+    let root = tree.root;
+    let mut checker = Checker::new(tree, environment, false);
+    checker.visit(root);
+    checker.typed
 }
 
 /// What to say about a condition that is not of type bool.
@@ -84,18 +107,59 @@ pub(super) fn not_bool(typed: &Typed, ty: &Ty) -> Finding {
     }
 }
 
+/// A variable of a comprehension or of `cel.bind`.
+struct Local {
+    name: String,
+    ty: Ty,
+    shape: Option<Arc<Shape>>,
+}
+
 struct Checker<'e> {
     typed: Typed,
     environment: &'e Environment,
-    found: Vec<Finding>,
-    /// variables of comprehensions and `cel.bind`, innermost last
-    locals: Vec<(String, Ty)>,
-    /// paths that surely are neither null nor absent here
-    known: BTreeSet<String>,
+    /// whether types are checked, or everything is `dyn`
+    strict: bool,
+    infer: Infer,
+    paths: Paths,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+    /// nodes that were reported as possibly null or absent
+    told: HashSet<ExprId>,
+    /// innermost last
+    locals: Vec<Local>,
+    /// for each path how many guards around this place say that it is neither null nor absent
+    known: Vec<u32>,
     loops: u32,
 }
 
-impl Checker<'_> {
+impl<'e> Checker<'e> {
+    fn new(tree: Tree, environment: &'e Environment, strict: bool) -> Self {
+        let paths = Paths::new(&tree);
+        Self {
+            known: vec![0; paths.len()],
+            paths,
+            typed: Typed {
+                types: vec![Ty::Error; tree.nodes.len()],
+                tree,
+                inputs: HashMap::new(),
+                coerced: HashMap::new(),
+                type_names: HashMap::new(),
+                functions: HashMap::new(),
+                presence: HashMap::new(),
+                unresolved: HashMap::new(),
+                shapes: HashMap::new(),
+            },
+            environment,
+            strict,
+            infer: Infer::default(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            told: HashSet::new(),
+            locals: Vec::new(),
+            loops: 0,
+        }
+    }
+
     fn visit(&mut self, id: ExprId) -> Ty {
         let kind = self.typed.tree.get(id).kind.clone();
         let ty = match kind {
@@ -110,51 +174,116 @@ impl Checker<'_> {
             Kind::Call { target, name, name_range, args } => {
                 self.call(id, target, &name, name_range, &args)
             }
-            Kind::Unary(op, operand) => self.unary(op, operand),
+            Kind::Unary(op, operand) => self.unary(id, op, operand),
             Kind::Binary { op, left, right, .. } => self.binary(id, op, left, right),
             Kind::Ternary { condition, yes, no } => self.ternary(condition, yes, no),
-            Kind::List(items) => self.list(&items),
+            Kind::List(items) => self.list(id, &items),
             Kind::Map(entries) => self.map(&entries),
             Kind::Comprehension { kind, over, variables, filter, body } => {
                 self.comprehension(id, kind, over, &variables, filter, body)
             }
             Kind::Bind { name, value, body } => {
                 let ty = self.visit(value);
-                self.locals.push((name, ty));
-                let result = self.visit(body);
-                self.locals.pop();
+                let shape = self.typed.shapes.get(&value).cloned();
+                let result = self.inside(vec![Local { name, ty, shape }], |this| this.visit(body));
+                self.shape_as(id, body);
                 result
             }
         };
-        if let Some(slot) = self.typed.types.get_mut(id.0 as usize) {
-            *slot = ty.clone();
-        }
+        let ty = if self.strict { self.infer.shallow(ty) } else { Ty::Dyn };
+        self.typed.set(id, ty.clone());
         ty
+    }
+
+    /// Visits with variables in reach, which hide paths of the same name.
+    fn inside<T>(&mut self, locals: Vec<Local>, run: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.locals.len();
+        let hidden: Vec<PathId> =
+            locals.iter().flat_map(|local| self.paths.below(&local.name)).collect();
+        let counts: Vec<u32> =
+            hidden.iter().map(|path| std::mem::take(self.count(*path))).collect();
+        self.locals.extend(locals);
+        let result = run(self);
+        self.locals.truncate(before);
+        for (path, count) in hidden.into_iter().zip(counts) {
+            *self.count(path) = count;
+        }
+        result
     }
 
     /// Visits with more paths known, as on one side of a guard.
-    fn visit_knowing(&mut self, id: ExprId, more: BTreeSet<String>) -> Ty {
-        let before = self.known.clone();
-        self.known.extend(more);
+    fn visit_knowing(&mut self, id: ExprId, more: &[PathId]) -> Ty {
+        self.learn(more);
         let ty = self.visit(id);
-        self.known = before;
+        self.forget(more);
         ty
     }
 
+    fn learn(&mut self, paths: &[PathId]) {
+        for path in paths {
+            *self.count(*path) += 1;
+        }
+    }
+
+    fn forget(&mut self, paths: &[PathId]) {
+        for path in paths {
+            let count = self.count(*path);
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn count(&mut self, path: PathId) -> &mut u32 {
+        let at = path.0 as usize;
+        if at >= self.known.len() {
+            self.known.resize(at + 1, 0);
+        }
+        // The line above made room for it.
+        #[expect(clippy::indexing_slicing, reason = "the vector is longer than `at` here")]
+        &mut self.known[at]
+    }
+
+    /// Whether a guard around this place says that a path is there.
+    fn is_known(&self, id: ExprId) -> bool {
+        let path = self.paths.of(id);
+        path.and_then(|path| self.known.get(path.0 as usize)).is_some_and(|count| *count > 0)
+    }
+
+    fn proves(&self, id: ExprId, truth: bool) -> Vec<PathId> {
+        let mut proven = Vec::new();
+        guard::proves(&self.typed.tree, &self.paths, id, truth, &mut proven);
+        proven
+    }
+
+    /// Errors and warnings are counted apart, so that many warnings cannot hide an error.
     fn report(&mut self, finding: Finding) {
-        self.found.push(finding);
+        let list = if finding.is_error() { &mut self.errors } else { &mut self.warnings };
+        if self.strict && list.len() < MAX_FINDINGS {
+            list.push(finding);
+        }
     }
 
     fn range(&self, id: ExprId) -> std::ops::Range<usize> {
         self.typed.tree.get(id).range.clone()
     }
 
-    fn unary(&mut self, op: Unary, operand: ExprId) -> Ty {
+    fn shape_as(&mut self, id: ExprId, other: ExprId) {
+        if let Some(shape) = self.typed.shapes.get(&other).cloned() {
+            self.typed.shapes.insert(id, shape);
+        }
+    }
+
+    /// Whether a type is bool, or may be.
+    fn is_bool(&mut self, ty: &Ty) -> bool {
+        self.infer.assign(ty, &Ty::Bool)
+    }
+
+    fn unary(&mut self, id: ExprId, op: Unary, operand: ExprId) -> Ty {
         let ty = self.visit(operand);
+        let ty = self.need(operand, ty);
         match op {
             Unary::Not => {
-                let ty = self.need(operand, ty);
-                if !matches!(ty, Ty::Bool | Ty::Dyn | Ty::Error) {
+                if !self.is_bool(&ty) {
+                    let ty = self.infer.resolve(&ty);
                     let message = format!("`!` takes a bool, and this is {ty}");
                     let mut finding = Finding::new(&WRONG_TYPES, self.range(operand), message);
                     if matches!(ty, Ty::String | Ty::List(_)) {
@@ -164,36 +293,54 @@ impl Checker<'_> {
                 }
                 Ty::Bool
             }
-            Unary::Minus => {
-                let ty = self.need(operand, ty);
-                self.apply("-_", &[(operand, ty)], operand, false)
-            }
+            Unary::Minus => self.apply("-_", &[(operand, ty)], id),
         }
     }
 
     fn binary(&mut self, id: ExprId, op: Binary, left: ExprId, right: ExprId) -> Ty {
         match op {
-            Binary::And | Binary::Or => {
-                // Each side protects the other: `&&` and `||` absorb the error of one side when the
-                // other decides.
-                let decided = op == Binary::And;
-                let from_right = guard::proves(&self.typed.tree, right, decided);
-                let from_left = guard::proves(&self.typed.tree, left, decided);
-                let a = self.visit_knowing(left, from_right);
-                self.operand_bool(op, left, a);
-                let b = self.visit_knowing(right, from_left);
-                self.operand_bool(op, right, b);
-                Ty::Bool
-            }
+            Binary::And | Binary::Or => self.chain(id, op),
             Binary::Equal | Binary::NotEqual => self.equality(id, left, right),
             Binary::In => self.membership(left, right),
             _ => self.operator(id, op, left, right),
         }
     }
 
+    /// `a && b && c`: each part protects the others, for `&&` and `||` absorb the error of one side
+    /// when the other decides. The chain is taken as a whole, so that its length costs no more than
+    /// its parts.
+    fn chain(&mut self, id: ExprId, op: Binary) -> Ty {
+        let (mut parts, mut inner) = (Vec::new(), vec![id]);
+        while let Some(node) = inner.pop() {
+            match self.typed.tree.get(node).kind {
+                Kind::Binary { op: other, left, right, .. } if other == op => {
+                    self.typed.set(node, if self.strict { Ty::Bool } else { Ty::Dyn });
+                    inner.extend([right, left]);
+                }
+                _ => parts.push(node),
+            }
+        }
+        let proven: Vec<Vec<PathId>> =
+            parts.iter().map(|part| self.proves(*part, op == Binary::And)).collect();
+        for paths in &proven {
+            self.learn(paths);
+        }
+        for (part, own) in parts.iter().zip(&proven) {
+            self.forget(own);
+            let ty = self.visit(*part);
+            self.operand_bool(op, *part, ty);
+            self.learn(own);
+        }
+        for paths in &proven {
+            self.forget(paths);
+        }
+        Ty::Bool
+    }
+
     fn operand_bool(&mut self, op: Binary, operand: ExprId, ty: Ty) {
         let ty = self.need(operand, ty);
-        if !matches!(ty, Ty::Bool | Ty::Dyn | Ty::Error) {
+        if !self.is_bool(&ty) {
+            let ty = self.infer.resolve(&ty);
             let message = format!("`{}` joins conditions, and this is {ty}", op.symbol());
             let mut finding = Finding::new(&WRONG_TYPES, self.range(operand), message);
             if matches!(self.typed.tree.get(operand).kind, Kind::Literal(Literal::String(_))) {
@@ -207,122 +354,73 @@ impl Checker<'_> {
     fn ternary(&mut self, condition: ExprId, yes: ExprId, no: ExprId) -> Ty {
         let ty = self.visit(condition);
         let ty = self.need(condition, ty);
-        if !matches!(ty, Ty::Bool | Ty::Dyn | Ty::Error) {
+        if !self.is_bool(&ty) {
+            let ty = self.infer.resolve(&ty);
             let message = format!("`?` asks a condition, and this is {ty}");
             self.report(Finding::new(&WRONG_TYPES, self.range(condition), message));
         }
-        let when_true = guard::proves(&self.typed.tree, condition, true);
-        let when_false = guard::proves(&self.typed.tree, condition, false);
-        let a = self.visit_knowing(yes, when_true);
-        let b = self.visit_knowing(no, when_false);
-        join(a, b)
+        let when_true = self.proves(condition, true);
+        let when_false = self.proves(condition, false);
+        let a = self.visit_knowing(yes, &when_true);
+        let b = self.visit_knowing(no, &when_false);
+        self.infer.join(a, b)
     }
 
-    fn list(&mut self, items: &[(ExprId, bool)]) -> Ty {
+    fn list(&mut self, id: ExprId, items: &[(ExprId, bool)]) -> Ty {
         let mut item: Option<Ty> = None;
-        for (id, optional) in items {
-            let mut ty = self.visit(*id);
-            if *optional {
-                ty = match ty {
-                    Ty::Optional(inner) => *inner,
-                    other => other,
-                };
-            }
-            item = Some(item.map_or(ty.clone(), |known| join(known, ty)));
+        for (part, optional) in items {
+            let ty = self.visit(*part);
+            let ty = if *optional { self.unwrapped(*part, &ty) } else { ty };
+            item = Some(match item {
+                Some(known) => self.infer.join(known, ty),
+                None => ty,
+            });
         }
-        Ty::list(item.unwrap_or(Ty::Dyn))
+        let size = u64::try_from(items.len()).ok();
+        self.typed.shapes.insert(id, Arc::new(Shape { max_size: size, ..Shape::default() }));
+        Ty::list(item.unwrap_or_else(|| self.infer.fresh()))
     }
 
     fn map(&mut self, entries: &[(ExprId, ExprId, bool)]) -> Ty {
         let (mut keys, mut values): (Option<Ty>, Option<Ty>) = (None, None);
         for (key, value, optional) in entries {
             let key_ty = self.visit(*key);
+            let key_ty = self.infer.settle(key_ty);
             let valid = matches!(
                 key_ty,
                 Ty::String | Ty::Int | Ty::Uint | Ty::Bool | Ty::Dyn | Ty::Error | Ty::Nullable(_)
             );
             if !valid {
-                let message = format!("{key_ty} cannot be the key of a map");
+                let message = format!("{} cannot be the key of a map", self.infer.resolve(&key_ty));
                 self.report(Finding::new(&WRONG_TYPES, self.range(*key), message));
             }
-            let mut value_ty = self.visit(*value);
-            if *optional && let Ty::Optional(inner) = value_ty {
-                value_ty = *inner;
-            }
-            keys = Some(keys.map_or(key_ty.clone(), |known| join(known, key_ty)));
-            values = Some(values.map_or(value_ty.clone(), |known| join(known, value_ty)));
+            let key_ty = if valid { key_ty } else { Ty::Error };
+            let value_ty = self.visit(*value);
+            let value_ty = if *optional { self.unwrapped(*value, &value_ty) } else { value_ty };
+            keys = Some(match keys {
+                Some(known) => self.infer.join(known, key_ty),
+                None => key_ty,
+            });
+            values = Some(match values {
+                Some(known) => self.infer.join(known, value_ty),
+                None => value_ty,
+            });
         }
-        Ty::map(keys.unwrap_or(Ty::Dyn), values.unwrap_or(Ty::Dyn))
+        let key = keys.unwrap_or_else(|| self.infer.fresh());
+        Ty::map(key, values.unwrap_or_else(|| self.infer.fresh()))
     }
 
-    fn comprehension(
-        &mut self,
-        id: ExprId,
-        kind: Comprehension,
-        over: ExprId,
-        variables: &[String],
-        filter: Option<ExprId>,
-        body: ExprId,
-    ) -> Ty {
-        let ty = self.visit(over);
-        let ty = self.need(over, ty);
-        let pair = variables.len() == 2;
-        let (first, second) = match &ty {
-            Ty::List(item) if pair => (Ty::Int, (**item).clone()),
-            Ty::List(item) => ((**item).clone(), Ty::Dyn),
-            Ty::Map(key, value) => ((**key).clone(), (**value).clone()),
-            Ty::Record(_) => (Ty::String, Ty::Dyn),
-            Ty::Dyn | Ty::Error => (Ty::Dyn, Ty::Dyn),
-            other => {
-                let message = format!("a list or map is walked, and this is {other}");
-                self.report(Finding::new(&WRONG_TYPES, self.range(over), message));
-                (Ty::Error, Ty::Error)
-            }
-        };
-        let before = self.locals.len();
-        for (name, ty) in variables.iter().zip([first.clone(), second.clone()]) {
-            self.locals.push((name.clone(), ty));
+    /// What an optional holds that is put into a list or map with `?`.
+    fn unwrapped(&mut self, id: ExprId, ty: &Ty) -> Ty {
+        let inner = self.infer.fresh();
+        if self.infer.assign(ty, &Ty::optional(inner.clone())) {
+            return inner;
         }
-        self.loops += 1;
-        if self.loops > MAX_COMPREHENSIONS {
-            let message =
-                format!("more than {MAX_COMPREHENSIONS} comprehensions inside one another");
-            let help = "every level multiplies the cost; declare `maxItems` and ask less, or split the policy";
-            self.report(Finding::new(&LIMIT, self.range(id), message).help(help));
-        }
-        let mut more = BTreeSet::new();
-        if let Some(filter) = filter {
-            let ty = self.visit(filter);
-            self.loop_condition(filter, ty);
-            more = guard::proves(&self.typed.tree, filter, true);
-        }
-        let body_ty = self.visit_knowing(body, more);
-        self.loops -= 1;
-        self.locals.truncate(before);
-        match kind {
-            Comprehension::All | Comprehension::Exists | Comprehension::ExistsOne => {
-                self.loop_condition(body, body_ty);
-                Ty::Bool
-            }
-            Comprehension::Filter => {
-                self.loop_condition(body, body_ty);
-                if matches!(ty, Ty::List(_)) { ty } else { Ty::list(first) }
-            }
-            Comprehension::Map | Comprehension::TransformList => Ty::list(body_ty),
-            Comprehension::TransformMap => Ty::map(first, body_ty),
-            Comprehension::TransformMapEntry => match body_ty {
-                Ty::Map(..) => body_ty,
-                _ => Ty::map(Ty::Dyn, Ty::Dyn),
-            },
-        }
-    }
-
-    fn loop_condition(&mut self, id: ExprId, ty: Ty) {
-        let ty = self.need(id, ty);
-        if !matches!(ty, Ty::Bool | Ty::Dyn | Ty::Error) {
-            let message = format!("a condition on each element is needed, and this is {ty}");
-            self.report(Finding::new(&WRONG_TYPES, self.range(id), message));
-        }
+        let ty = self.infer.resolve(ty);
+        let message = format!("`?` puts in what an optional holds, and this is {ty}");
+        let finding = Finding::new(&WRONG_TYPES, self.range(id), message);
+        self.report(finding.help("leave the `?` out, or select with `.?`"));
+        Ty::Error
     }
 }
 
@@ -335,19 +433,5 @@ fn literal_type(literal: &Literal) -> Ty {
         Literal::Double(_) => Ty::Double,
         Literal::String(_) => Ty::String,
         Literal::Bytes(_) => Ty::Bytes,
-    }
-}
-
-/// The type of a value that is one of two.
-fn join(a: Ty, b: Ty) -> Ty {
-    match (a, b) {
-        (Ty::Error, other) | (other, Ty::Error) => other,
-        (a, b) if a == b => a,
-        (Ty::Null, other) | (other, Ty::Null) => other.nullable(),
-        (Ty::Nullable(a), b) | (b, Ty::Nullable(a)) => join(*a, b.required()).nullable(),
-        (Ty::List(a), Ty::List(b)) => Ty::list(join(*a, *b)),
-        (Ty::Map(ka, va), Ty::Map(kb, vb)) => Ty::map(join(*ka, *kb), join(*va, *vb)),
-        (Ty::Optional(a), Ty::Optional(b)) => Ty::optional(join(*a, *b)),
-        _ => Ty::Dyn,
     }
 }

@@ -100,6 +100,7 @@ proptest! {
             params: vec![("n".to_owned(), Ty::Int), ("m".to_owned(), Ty::Int)],
             response: Some(Ty::Dyn),
             request: true,
+            ..Environment::default()
         };
         let (compiled, found) = condition(&text, &environment);
         prop_assert!(compiled.is_some(), "{} {:?}", text, found);

@@ -48,8 +48,10 @@ code!(
     "cel-limit",
     Error,
     "the condition exceeds a limit",
-    "Conditions have at most 16 KiB, 4,096 parts, 200 levels of nesting and three comprehensions inside \
-     one another. Split the policy in two.\n"
+    "Conditions have at most 16 KiB, 4,096 parts, 200 levels of nesting and four comprehensions inside \
+     one another, and may take at most 1,000,000 steps in the worst case. Loops multiply by `maxItems`, \
+     functions add what they look at, by `maxLength`; where nothing is declared, a list is taken to have \
+     100 items and a text 64 characters. Declare the bound that the help names, or split the policy.\n"
 );
 code!(
     UNKNOWN_NAME,

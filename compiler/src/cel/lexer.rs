@@ -7,6 +7,7 @@ use mxcp_policy::function;
 use super::Finding;
 use super::code::{BAD_LITERAL, SYNTAX};
 use super::escape::unescape;
+use super::reference::MACROS;
 
 /// A token with its bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +52,7 @@ struct Lexer<'t> {
     tokens: Vec<Token>,
 }
 
-impl Lexer<'_> {
+impl<'t> Lexer<'t> {
     fn run(&mut self) {
         loop {
             let rest = self.rest();
@@ -76,7 +77,7 @@ impl Lexer<'_> {
         self.tokens.push(Token { kind: TokenKind::End, range: end..end });
     }
 
-    fn rest(&self) -> &str {
+    fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or("")
     }
 
@@ -101,7 +102,7 @@ impl Lexer<'_> {
     }
 
     fn string(&mut self, prefix: usize) {
-        let rest = self.rest().to_owned();
+        let rest = self.rest();
         let letters = rest.get(..prefix).unwrap_or("").to_ascii_lowercase();
         let (raw, bytes) = (letters.contains('r'), letters.contains('b'));
         let quoted = rest.get(prefix..).unwrap_or("");
@@ -169,7 +170,10 @@ impl Lexer<'_> {
         let digits = rest.get(..length).unwrap_or("").to_owned();
         let unsigned = !double && matches!(bytes.get(length), Some(b'u' | b'U'));
         let kind = if double {
-            digits.parse().map_or(TokenKind::Bad, TokenKind::Double)
+            match digits.parse() {
+                Ok(value) if f64::is_finite(value) => TokenKind::Double(value),
+                _ => self.bad_double(length),
+            }
         } else if unsigned {
             TokenKind::Uint(digits)
         } else {
@@ -189,12 +193,29 @@ impl Lexer<'_> {
         self.push(kind, whole);
     }
 
+    fn bad_double(&mut self, length: usize) -> TokenKind {
+        let range = self.at..self.at + length;
+        let message = "the number is too large for a double";
+        self.found.push(Finding::new(&BAD_LITERAL, range, message));
+        TokenKind::Bad
+    }
+
     fn backticks(&mut self) {
-        let rest = self.rest().to_owned();
+        let rest = self.rest();
         let body = rest.get(1..).unwrap_or("");
         match body.find('`') {
             Some(length) => {
                 let name = body.get(..length).unwrap_or("").to_owned();
+                let good = |c: char| c.is_ascii_alphanumeric() || "_.-/ ".contains(c);
+                if name.is_empty() || !name.chars().all(good) {
+                    let range = self.at..self.at + length + 2;
+                    let message =
+                        "a name in backticks has letters, digits, `_`, `-`, `.`, `/` and spaces";
+                    let help = "select anything else as `map['name']`";
+                    self.found.push(Finding::new(&SYNTAX, range, message).help(help));
+                    self.push(TokenKind::Bad, length + 2);
+                    return;
+                }
                 self.push(TokenKind::Quoted(name), length + 2);
             }
             None => {
@@ -302,6 +323,6 @@ fn count(bytes: Option<&[u8]>, of: fn(&u8) -> bool) -> usize {
 /// A function name that is close, for did-you-mean.
 pub(super) fn near_function(name: &str) -> Option<&'static str> {
     let known = function::functions().iter().map(|f| f.name).filter(|n| !n.contains(['_', '@']));
-    let macros = ["has", "all", "exists", "exists_one", "filter", "map", "now", "cel.bind"];
+    let macros = MACROS.iter().map(|one| one.name).chain(["now"]);
     mxcp_schemas::diagnostic::closest(name, known.chain(macros))
 }

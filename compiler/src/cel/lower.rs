@@ -58,30 +58,6 @@ fn lower_with(typed: &Typed, effort: Effort) -> Result<Program, Box<Finding>> {
     })
 }
 
-/// Items that a list is assumed to have when nothing bounds it.
-const ASSUMED_ITEMS: u64 = 100;
-
-/// Worst-case steps: one for each node, those of a loop as often as it runs.
-fn cost(typed: &Typed, id: ExprId) -> u64 {
-    let kind = &typed.tree.get(id).kind;
-    let own: u64 = match kind {
-        Kind::Comprehension { over, filter, body, .. } => {
-            let items = match &typed.tree.get(*over).kind {
-                Kind::List(items) => items.len() as u64,
-                _ => ASSUMED_ITEMS,
-            };
-            let each = filter.map_or(0, |f| cost(typed, f)).saturating_add(cost(typed, *body));
-            return cost(typed, *over).saturating_add(items.saturating_mul(each + 2));
-        }
-        Kind::Binary { op: Binary::In, .. } => ASSUMED_ITEMS,
-        Kind::Call { .. } => 8,
-        _ => 1,
-    };
-    super::parser::children(kind)
-        .into_iter()
-        .fold(own, |total, child| total.saturating_add(cost(typed, child)))
-}
-
 struct Lowering<'t> {
     typed: &'t Typed,
     reach: &'t Reach,
@@ -139,7 +115,7 @@ impl<'t> Lowering<'t> {
         self.op(root, Op::Return { src });
         let slots = self.inputs.iter().map(|input| input.slot.depends());
         let depends = slots.fold(Depends::default(), Depends::or);
-        let cost = cost(self.typed, root);
+        let cost = super::cost::steps(self.typed);
         (!self.full).then_some(Program {
             registers: self.registers,
             inputs: self.inputs,
@@ -165,7 +141,9 @@ impl Lowering<'_> {
         if let Some(constant) = self.constant_of(id) {
             return Operand::Const(self.constant(constant));
         }
-        if let Kind::Ident(name) = &self.typed.tree.get(id).kind {
+        if let Kind::Ident(name) = &self.typed.tree.get(id).kind
+            && !self.typed.unresolved.contains_key(&id)
+        {
             let found = self.locals.iter().rev().find(|(local, _)| local == name);
             return match found {
                 Some((_, register)) => Operand::Reg(*register),
@@ -198,6 +176,9 @@ impl Lowering<'_> {
             return self.op(id, Op::IsPresent { dst, src });
         }
         let typed = self.typed;
+        if let Some(name) = typed.unresolved.get(&id) {
+            return self.undeclared(id, dst, name);
+        }
         match &typed.tree.get(id).kind {
             Kind::Select { .. } | Kind::Has { .. } | Kind::Index { .. } => self.access(id, dst),
             Kind::Unary(Unary::Not, operand) => {
@@ -232,6 +213,14 @@ impl Lowering<'_> {
             Kind::Literal(_) | Kind::Ident(_) | Kind::Invalid => self.full = true,
         }
         self.used = used;
+    }
+
+    /// A name that stands for nothing errs when it is evaluated.
+    fn undeclared(&mut self, id: ExprId, dst: Reg, name: &str) {
+        let name = self.constant(Const::String(name.to_owned()));
+        let first = self.argument_list(&[Operand::Const(name)]);
+        let function = self.function("@undeclared");
+        self.op(id, Op::Call { dst, function, first, count: 1 });
     }
 
     /// Fields, their presence, and elements.
@@ -501,7 +490,7 @@ fn hint(ty: &Ty) -> Hint {
         Ty::Map(..) | Ty::Record(_) => Hint::Map,
         Ty::Optional(_) => Hint::Optional,
         Ty::Nullable(of) => hint(of),
-        Ty::Dyn | Ty::Error | Ty::Var(_) => Hint::Any,
+        Ty::Dyn | Ty::Error | Ty::Var(_) | Ty::Opaque(..) => Hint::Any,
     }
 }
 

@@ -6,10 +6,12 @@ mod primary;
 
 use std::ops::Range;
 
-use super::Finding;
+use mxcp_schemas::diagnostic::Code;
+
 use super::ast::{Binary, Expr, ExprId, Kind, Literal, Tree, Unary};
 use super::code::{LIMIT, SYNTAX};
 use super::lexer::{Token, TokenKind, tokens};
+use super::{Finding, Stage};
 
 /// Longest expression.
 pub const MAX_SOURCE_BYTES: usize = 16 << 10;
@@ -27,14 +29,13 @@ pub fn parse(text: &str) -> (Option<Tree>, Vec<Finding>) {
     if text.len() > MAX_SOURCE_BYTES {
         let message =
             format!("the condition has {} bytes; at most {MAX_SOURCE_BYTES} are read", text.len());
-        return (None, vec![Finding::new(&LIMIT, 0..text.len(), message)]);
+        return (None, vec![parse_finding(&LIMIT, text, message)]);
     }
     let tokens = tokens(text, &mut found);
     let mut parser =
         Parser { text, tokens, at: 0, nodes: Vec::new(), found, depth: 0, stopped: false };
     if parser.peek() == &TokenKind::End {
-        let message = "the condition is empty";
-        return (None, vec![Finding::new(&SYNTAX, 0..text.len(), message)]);
+        return (None, vec![parse_finding(&SYNTAX, text, "the condition is empty")]);
     }
     let root = parser.expression();
     if !parser.stopped && parser.peek() != &TokenKind::End {
@@ -43,8 +44,15 @@ pub fn parse(text: &str) -> (Option<Tree>, Vec<Finding>) {
     let Parser { nodes, mut found, stopped, .. } = parser;
     found.sort_by_key(|f| f.range.start);
     found.truncate(MAX_FINDINGS);
+    for finding in &mut found {
+        finding.stage = Stage::Parse;
+    }
     let tree = (!stopped).then(|| Tree { text: text.to_owned(), nodes, root });
     (tree, found)
+}
+
+fn parse_finding(code: &'static Code, text: &str, message: impl Into<String>) -> Finding {
+    Finding { stage: Stage::Parse, ..Finding::new(code, 0..text.len(), message) }
 }
 
 struct Parser<'t> {

@@ -9,6 +9,7 @@ use mxcp_policy::ty::{Field, Record, Ty};
 use mxcp_policy::verify::Layout;
 use std::sync::Arc;
 
+use super::reference::MACROS;
 use super::{Environment, condition, expression};
 
 fn environment() -> Environment {
@@ -37,6 +38,7 @@ fn environment() -> Environment {
             open: true,
         }))),
         request: true,
+        ..Environment::default()
     }
 }
 
@@ -138,6 +140,17 @@ fn the_examples_of_all_functions_are_true() {
     for function in function::functions() {
         for (text, expected) in function.examples {
             assert_eq!(values(text, &[]), *expected, "{}: {text}", function.name);
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_all_macros_are_true() {
+    assert!(MACROS.is_sorted_by(|a, b| a.name < b.name));
+    for one in MACROS {
+        assert!(!one.examples.is_empty(), "{}", one.name);
+        for (text, expected) in one.examples {
+            assert_eq!(values(text, &[]), *expected, "{}: {text}", one.name);
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The registry of CEL functions and operators: name, overloads, documentation, examples and
 //! evaluation are one entry; checker, interpreter, documentation and tests all read it.
 
+mod bits;
 mod compare;
 mod convert;
 mod encode;
+mod format;
+mod list;
 mod math;
 mod number;
 mod optional;
+mod set;
 mod string;
 mod text;
 pub mod time;
@@ -38,6 +42,41 @@ pub struct Function {
     pub eval: Eval,
 }
 
+impl Function {
+    /// Whether it is what something else becomes, and no name that people write.
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with('@') && self.name != "@in"
+    }
+
+    /// The name as people write it: operators without their places.
+    pub fn shown_name(&self) -> &'static str {
+        match self.name {
+            "@in" => "in",
+            name if name.starts_with('_') || name.starts_with('-') => name.trim_matches('_'),
+            name => name,
+        }
+    }
+}
+
+impl Overload {
+    /// The signature as people write a call, of the function of that name.
+    pub fn written(&self, name: &str) -> String {
+        let params: Vec<String> = self.params.iter().map(|p| p.ty().to_string()).collect();
+        let result = self.result.ty();
+        match (name, params.as_slice()) {
+            ("@in", [a, b]) => format!("{a} in {b}"),
+            (name, [a]) if name.starts_with('-') => format!("-{a} -> {result}"),
+            (name, [a, b]) if name.starts_with('_') => {
+                format!("{a} {} {b} -> {result}", name.trim_matches('_'))
+            }
+            (name, [of, rest @ ..]) if self.member => {
+                format!("{of}.{name}({}) -> {result}", rest.join(", "))
+            }
+            (name, all) => format!("{name}({}) -> {result}", all.join(", ")),
+        }
+    }
+}
+
 /// The evaluation of a function.
 pub type Eval = for<'a> fn(&mut Call<'a>, &[Value<'a>]) -> Value<'a>;
 
@@ -54,11 +93,16 @@ pub struct Overload {
     pub result: Sig,
 }
 
+/// Bytes that are searched in a step.
+pub const BYTES_PER_SCAN_STEP: usize = 16;
+
 /// The worst-case cost of a call in steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
     /// always one step
     Constant,
+    /// one step for each [`BYTES_PER_SCAN_STEP`] bytes of its arguments
+    Scan,
     /// one step per unit of the size of its arguments
     Linear,
     /// the product of the sizes of its first two arguments
@@ -120,7 +164,7 @@ static EXHAUSTED: Fault<'static> =
 
 /// Declares overloads: `id: [params] -> result;`, members with `member` before the id.
 macro_rules! overloads {
-    ($($kind:ident $id:literal [$($param:expr),*] $result:expr;)*) => {
+    ($($kind:ident $id:tt [$($param:expr),*] $result:expr;)*) => {
         &[$($crate::function::Overload {
             id: $id,
             member: $crate::function::overloads!(@ $kind),
@@ -133,23 +177,37 @@ macro_rules! overloads {
 }
 use overloads;
 
+/// Functions that belong together.
+#[derive(Debug)]
+pub struct Family {
+    /// what the reference calls them
+    pub title: &'static str,
+    /// the functions
+    pub functions: &'static [Function],
+}
+
+/// All families, in the order of the reference.
+pub static FAMILIES: &[Family] = &[
+    Family { title: "Operators", functions: number::FUNCTIONS },
+    Family { title: "Operators", functions: compare::FUNCTIONS },
+    Family { title: "Conversions", functions: convert::FUNCTIONS },
+    Family { title: "Strings", functions: string::FUNCTIONS },
+    Family { title: "Strings", functions: text::FUNCTIONS },
+    Family { title: "Strings", functions: format::FUNCTIONS },
+    Family { title: "Strings", functions: encode::FUNCTIONS },
+    Family { title: "Lists and sets", functions: list::FUNCTIONS },
+    Family { title: "Lists and sets", functions: set::FUNCTIONS },
+    Family { title: "Numbers", functions: math::FUNCTIONS },
+    Family { title: "Numbers", functions: bits::FUNCTIONS },
+    Family { title: "Times", functions: time::FUNCTIONS },
+    Family { title: "Optionals", functions: optional::FUNCTIONS },
+];
+
 /// All functions, sorted by name.
 pub fn functions() -> &'static [&'static Function] {
     static ALL: std::sync::LazyLock<Vec<&'static Function>> = std::sync::LazyLock::new(|| {
-        let mut all: Vec<&'static Function> = [
-            compare::FUNCTIONS,
-            convert::FUNCTIONS,
-            encode::FUNCTIONS,
-            math::FUNCTIONS,
-            number::FUNCTIONS,
-            optional::FUNCTIONS,
-            string::FUNCTIONS,
-            text::FUNCTIONS,
-            time::FUNCTIONS,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut all: Vec<&'static Function> =
+            FAMILIES.iter().flat_map(|family| family.functions).collect();
         all.sort_by_key(|function| function.name);
         all
     });

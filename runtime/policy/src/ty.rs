@@ -41,8 +41,10 @@ pub enum Ty {
     Nullable(Box<Ty>),
     /// A map with declared fields: `user`, `request`, a declared object.
     Record(Arc<Record>),
-    /// A type parameter of a function's signature, by number.
+    /// A type parameter of a function's signature, or a type that is not known yet, by number.
     Var(u32),
+    /// A type that only its name and parameters tell apart (an abstract type of the specification).
+    Opaque(Arc<str>, Vec<Self>),
 }
 
 /// A map whose fields are declared.
@@ -126,8 +128,25 @@ impl fmt::Display for Ty {
             Self::Optional(of) => write!(f, "optional({of})"),
             Self::Nullable(of) => write!(f, "{of}?"),
             Self::Record(record) => f.write_str(&record.name),
-            Self::Var(n) => write!(f, "<{n}>"),
+            Self::Var(n) => write!(f, "{}", parameter(*n)),
+            Self::Opaque(name, of) => {
+                f.write_str(name)?;
+                for (i, ty) in of.iter().enumerate() {
+                    write!(f, "{}{ty}", if i == 0 { "(" } else { ", " })?;
+                }
+                f.write_str(if of.is_empty() { "" } else { ")" })
+            }
         }
+    }
+}
+
+/// How a type parameter is written: `T`, `U`, `V`, then with its number.
+fn parameter(n: u32) -> String {
+    match n {
+        0 => "T".to_owned(),
+        1 => "U".to_owned(),
+        2 => "V".to_owned(),
+        n => format!("T{n}"),
     }
 }
 
@@ -169,6 +188,24 @@ pub enum Sig {
 impl Sig {
     /// The signature's type.
     pub fn ty(self) -> Ty {
+        self.from_parameter(0)
+    }
+
+    /// How many type parameters it has at most: one more than the greatest number.
+    pub const fn parameters(self) -> u32 {
+        match self {
+            Self::Var(n) => n.saturating_add(1),
+            Self::Type(of) | Self::List(of) | Self::Optional(of) => of.parameters(),
+            Self::Map(key, value) => {
+                let (key, value) = (key.parameters(), value.parameters());
+                if key > value { key } else { value }
+            }
+            _ => 0,
+        }
+    }
+
+    /// The signature's type, its parameters numbered from `first`.
+    pub fn from_parameter(self, first: u32) -> Ty {
         match self {
             Self::Dyn => Ty::Dyn,
             Self::Null => Ty::Null,
@@ -180,11 +217,13 @@ impl Sig {
             Self::Bytes => Ty::Bytes,
             Self::Timestamp => Ty::Timestamp,
             Self::Duration => Ty::Duration,
-            Self::Type(of) => Ty::Type(Box::new(of.ty())),
-            Self::List(item) => Ty::list(item.ty()),
-            Self::Map(key, value) => Ty::map(key.ty(), value.ty()),
-            Self::Optional(of) => Ty::optional(of.ty()),
-            Self::Var(n) => Ty::Var(n),
+            Self::Type(of) => Ty::Type(Box::new(of.from_parameter(first))),
+            Self::List(item) => Ty::list(item.from_parameter(first)),
+            Self::Map(key, value) => {
+                Ty::map(key.from_parameter(first), value.from_parameter(first))
+            }
+            Self::Optional(of) => Ty::optional(of.from_parameter(first)),
+            Self::Var(n) => Ty::Var(first.saturating_add(n)),
         }
     }
 }

@@ -9,7 +9,7 @@ use bumpalo::Bump;
 use crate::datum::{self, Datum, Instant, Span, Symbol, Text};
 
 pub(crate) use compare::are_numbers;
-pub use compare::{compare, equal, equal_within};
+pub use compare::{BYTES_PER_STEP, compare, equal, equal_within};
 
 /// A CEL value or the error that took its place. Its layout is C's, and for scalars that of
 /// [`Datum`], because compiled conditions read both.

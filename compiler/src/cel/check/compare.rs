@@ -3,6 +3,7 @@
 use mxcp_policy::function::time;
 use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::Const;
+use mxcp_schemas::diagnostic::closest;
 use mxcp_schemas::format;
 
 use super::super::Finding;
@@ -14,7 +15,10 @@ impl Checker<'_> {
     pub(super) fn equality(&mut self, id: ExprId, left: ExprId, right: ExprId) -> Ty {
         let (a, b) = (self.visit(left), self.visit(right));
         let (a, b) = self.coerce(left, a, right, b);
-        if !comparable(&a, &b) {
+        self.choices(left, right);
+        self.choices(right, left);
+        if !self.comparable(&a, &b) {
+            let (a, b) = (self.infer.resolve(&a), self.infer.resolve(&b));
             let message = format!("{a} and {b} are never equal");
             let mut finding = Finding::new(&NEVER_EQUAL, self.range(id), message);
             finding = match (&a, &b) {
@@ -41,12 +45,20 @@ impl Checker<'_> {
         let item = self.visit(left);
         let of = self.visit(right);
         let of = self.need(right, of);
+        let mut of = self.infer.shallow(of);
+        if matches!(of, Ty::Var(_)) {
+            // Nothing is known of it: a list, as far as `in` can tell.
+            let list = Ty::list(self.infer.fresh());
+            self.infer.assign(&list, &of);
+            of = list;
+        }
         match &of {
             Ty::Dyn | Ty::Error | Ty::Record(_) => {}
             Ty::List(element) => self.member(left, &item, right, element),
             Ty::Map(key, _) => self.member(left, &item, right, key),
             other => {
-                let message = format!("`in` looks into lists and maps, and this is {other}");
+                let shown = self.infer.resolve(other);
+                let message = format!("`in` looks into lists and maps, and this is {shown}");
                 let mut finding = Finding::new(&WRONG_TYPES, self.range(right), message);
                 if *other == Ty::String {
                     let tree = &self.typed.tree;
@@ -72,7 +84,14 @@ impl Checker<'_> {
             }
             return;
         }
-        if !comparable(item, element) {
+        if let Kind::List(items) = self.typed.tree.get(right).kind.clone() {
+            for (id, _) in items {
+                self.choices(left, id);
+            }
+        }
+        self.item_choices(left, right);
+        if !self.comparable(item, element) {
+            let (item, element) = (self.infer.resolve(item), self.infer.resolve(element));
             let message = format!("a {item} is never among values of type {element}");
             self.report(Finding::new(&NEVER_EQUAL, range, message));
         }
@@ -83,11 +102,66 @@ impl Checker<'_> {
         let (a, b) = (self.need(left, a), self.need(right, b));
         let (a, b) = self.coerce(left, a, right, b);
         let Some(name) = op.function() else { return Ty::Error };
-        self.apply(name, &[(left, a), (right, b)], id, false)
+        self.apply(name, &[(left, a), (right, b)], id)
+    }
+
+    /// A literal outside of the values that a declaration lists is equal to none of them.
+    fn choices(&mut self, declared: ExprId, literal: ExprId) {
+        let shape = self.typed.shapes.get(&declared).cloned();
+        if let Some(shape) = shape.filter(|shape| !shape.choices.is_empty()) {
+            let source = self.typed.tree.source(declared).to_owned();
+            self.among(&shape.choices, &source, literal);
+        }
+    }
+
+    /// The same for a literal that is looked up in a list of declared values.
+    fn item_choices(&mut self, literal: ExprId, list: ExprId) {
+        let shape = self.typed.shapes.get(&list).and_then(|shape| shape.items.clone());
+        if let Some(shape) = shape.filter(|shape| !shape.choices.is_empty()) {
+            let source = format!("items of {}", self.typed.tree.source(list));
+            self.among(&shape.choices, &source, literal);
+        }
+    }
+
+    fn among(&mut self, choices: &[String], declared: &str, literal: ExprId) {
+        let Kind::Literal(Literal::String(text)) = &self.typed.tree.get(literal).kind else {
+            return;
+        };
+        if choices.contains(text) {
+            return;
+        }
+        let range = self.range(literal);
+        let message = format!("`{declared}` is never `{text}`: its `enum` does not list it");
+        let finding = Finding::new(&NEVER_EQUAL, range.clone(), message);
+        let finding = match closest(text, choices.iter().map(String::as_str)) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")).replace(
+                format!("write `{near}`"),
+                range,
+                &format!("'{near}'"),
+            ),
+            None => {
+                let listed: Vec<String> =
+                    choices.iter().take(8).map(|choice| format!("`{choice}`")).collect();
+                finding.help(format!("it is one of {}", listed.join(", ")))
+            }
+        };
+        self.report(finding);
+    }
+
+    /// Whether values of two types can be equal.
+    pub(super) fn comparable(&mut self, a: &Ty, b: &Ty) -> bool {
+        if self.infer.assign(a, b) {
+            return true;
+        }
+        let (a, b) = (self.infer.partial(a), self.infer.partial(b));
+        related(&a, &b)
     }
 
     /// A text literal compared with a time is read as one.
     fn coerce(&mut self, left: ExprId, a: Ty, right: ExprId, b: Ty) -> (Ty, Ty) {
+        if !self.strict {
+            return (a, b);
+        }
         let (plain_a, plain_b) = (a.clone().required(), b.clone().required());
         match (&plain_a, &plain_b) {
             (Ty::Timestamp | Ty::Duration, Ty::String) => {
@@ -159,14 +233,16 @@ const fn is_number(ty: &Ty) -> bool {
     matches!(ty, Ty::Int | Ty::Uint | Ty::Double)
 }
 
-/// Whether values of two types can be equal.
-fn comparable(a: &Ty, b: &Ty) -> bool {
+/// Whether values of two types that do not fit one another can be equal all the same.
+fn related(a: &Ty, b: &Ty) -> bool {
     match (a, b) {
-        (Ty::Dyn | Ty::Error | Ty::Var(_), _) | (_, Ty::Dyn | Ty::Error | Ty::Var(_)) => true,
+        (Ty::Dyn | Ty::Error, _) | (_, Ty::Dyn | Ty::Error) => true,
+        // It would have to hold itself.
+        (Ty::Var(_), _) | (_, Ty::Var(_)) => false,
         // Null passes every declared type, so asking for it is always a question.
         (Ty::Null, _) | (_, Ty::Null) => true,
-        (Ty::Nullable(a), b) | (b, Ty::Nullable(a)) => comparable(a, b),
-        (Ty::List(a), Ty::List(b)) | (Ty::Optional(a), Ty::Optional(b)) => comparable(a, b),
+        (Ty::Nullable(a), b) | (b, Ty::Nullable(a)) => related(a, b),
+        (Ty::List(a), Ty::List(b)) | (Ty::Optional(a), Ty::Optional(b)) => related(a, b),
         (Ty::Type(_), Ty::Type(_)) => true,
         (Ty::Map(..) | Ty::Record(_), Ty::Map(..) | Ty::Record(_)) => true,
         (a, b) if is_number(a) && is_number(b) => true,

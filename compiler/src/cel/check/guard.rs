@@ -1,143 +1,228 @@
 //! Guards: which paths a condition proves to be there, and guards that open instead of closing.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use super::super::Finding;
-use super::super::ast::{Binary, ExprId, Kind, Literal, Tree, Unary};
+use super::super::ast::{Binary, ExprId, Kind, Literal, PathId, Paths, Tree, Unary};
 use super::super::code::OPENING_GUARD;
 use super::super::parser::children;
 use super::Typed;
 
 /// The paths that are neither null nor absent when the condition is `truth`.
-pub(super) fn proves(tree: &Tree, id: ExprId, truth: bool) -> BTreeSet<String> {
+pub(super) fn proves(
+    tree: &Tree,
+    paths: &Paths,
+    id: ExprId,
+    truth: bool,
+    proven: &mut Vec<PathId>,
+) {
     match &tree.get(id).kind {
-        Kind::Unary(Unary::Not, operand) => proves(tree, *operand, !truth),
-        Kind::Binary { op: Binary::And, left, right, .. } if truth => {
-            both(tree, *left, *right, truth)
-        }
-        Kind::Binary { op: Binary::Or, left, right, .. } if !truth => {
-            both(tree, *left, *right, truth)
-        }
-        Kind::Binary { op: Binary::NotEqual, left, right, .. } if truth => {
-            null_test(tree, *left, *right)
-        }
-        Kind::Binary { op: Binary::Equal, left, right, .. } if !truth => {
-            null_test(tree, *left, *right)
-        }
-        // Equal to a literal that is not null: it is there.
-        Kind::Binary { op: Binary::Equal, left, right, .. } if truth => {
-            literal_test(tree, *left, *right)
-        }
-        Kind::Binary { op: Binary::NotEqual, left, right, .. } if !truth => {
-            literal_test(tree, *left, *right)
-        }
-        Kind::Has { operand, field, .. } if truth => {
-            tree.path(*operand).map(|path| format!("{path}.{field}")).into_iter().collect()
-        }
-        _ => BTreeSet::new(),
+        Kind::Unary(Unary::Not, operand) => proves(tree, paths, *operand, !truth, proven),
+        Kind::Binary { op, left, right, .. } => match op {
+            Binary::And | Binary::Or if (*op == Binary::And) == truth => {
+                proves(tree, paths, *left, truth, proven);
+                proves(tree, paths, *right, truth, proven);
+            }
+            Binary::Equal | Binary::NotEqual => {
+                // Unequal to null, or equal to a literal that is not null: it is there.
+                let null = (*op == Binary::NotEqual) == truth;
+                let tested = tested(tree, *left, *right, null);
+                proven.extend(tested.and_then(|id| paths.of(id)));
+            }
+            _ => {}
+        },
+        Kind::Has { .. } if truth => proven.extend(paths.of(id)),
+        _ => {}
     }
 }
 
-fn both(tree: &Tree, left: ExprId, right: ExprId, truth: bool) -> BTreeSet<String> {
-    let mut all = proves(tree, left, truth);
-    all.extend(proves(tree, right, truth));
-    all
-}
-
-fn null_test(tree: &Tree, left: ExprId, right: ExprId) -> BTreeSet<String> {
-    let tested = if is_null(tree, right) {
+/// The side that is compared with null, or with another literal.
+fn tested(tree: &Tree, left: ExprId, right: ExprId, null: bool) -> Option<ExprId> {
+    let is_such = |id| match &tree.get(id).kind {
+        Kind::Literal(literal) => (*literal == Literal::Null) == null,
+        _ => false,
+    };
+    if is_such(right) {
         Some(left)
-    } else if is_null(tree, left) {
+    } else if is_such(left) {
         Some(right)
     } else {
         None
-    };
-    tested.and_then(|id| tree.path(id)).into_iter().collect()
+    }
 }
 
-fn literal_test(tree: &Tree, left: ExprId, right: ExprId) -> BTreeSet<String> {
-    let literal =
-        |id| matches!(&tree.get(id).kind, Kind::Literal(literal) if *literal != Literal::Null);
-    let tested = if literal(right) {
-        Some(left)
-    } else if literal(left) {
-        Some(right)
-    } else {
-        None
-    };
-    tested.and_then(|id| tree.path(id)).into_iter().collect()
-}
-
-fn is_null(tree: &Tree, id: ExprId) -> bool {
-    matches!(tree.get(id).kind, Kind::Literal(Literal::Null))
+/// A part of a condition together with the value that lets the policy apply.
+#[derive(Clone, Copy, PartialEq)]
+struct Part {
+    id: ExprId,
+    wanted: bool,
 }
 
 /// Warns of `x != null && !test(x)`: whoever lacks `x` makes the condition false, and the policy,
-/// which every action makes a restriction, does not apply.
+/// which every action makes a restriction, does not apply. Negations are seen through:
+/// `!(x == null || test(x))` says the same.
 pub fn guards(typed: &Typed, found: &mut Vec<Finding>) {
     let tree = &typed.tree;
-    let mut parts = Vec::new();
-    conjuncts(tree, tree.root, &mut parts);
-    for guard in &parts {
+    let paths = Paths::new(tree);
+    let mut groups = vec![Part { id: tree.root, wanted: true }];
+    while let Some(group) = groups.pop() {
+        let mut parts = Vec::new();
+        conjuncts(tree, group, &mut parts);
+        if parts.len() > 1 {
+            group_guards(tree, &paths, &parts, found);
+        }
+        for part in parts {
+            alternatives(tree, part, &mut groups);
+        }
+    }
+}
+
+fn group_guards(tree: &Tree, paths: &Paths, parts: &[Part], found: &mut Vec<Finding>) {
+    let excluding: Vec<(usize, HashSet<PathId>)> = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| excludes(tree, **part))
+        .map(|(at, part)| (at, mentioned(tree, paths, part.id)))
+        .collect();
+    for (at, guard) in parts.iter().enumerate() {
         if !is_guard(tree, *guard) {
             continue;
         }
-        for path in proves(tree, *guard, true) {
-            let slips = parts.iter().any(|part| {
-                part != guard && is_allow_list(tree, *part) && mentions(tree, *part, &path)
-            });
-            if slips {
-                let source = tree.source(*guard);
-                found.push(
-                    Finding::new(
-                        &OPENING_GUARD,
-                        tree.get(*guard).range.clone(),
-                        format!("whoever has no `{path}` slips through: `{source}` makes the condition false"),
-                    )
-                    .help(format!("turn the guard around: `{path} == null || …`")),
-                );
+        let mut proven = Vec::new();
+        proves(tree, paths, guard.id, guard.wanted, &mut proven);
+        for path in proven {
+            let slips = excluding.iter().find(|(i, mentions)| *i != at && mentions.contains(&path));
+            if let Some((test, _)) = slips {
+                found.push(slipping(tree, parts, at, *test));
             }
         }
     }
 }
 
-fn conjuncts(tree: &Tree, id: ExprId, parts: &mut Vec<ExprId>) {
+fn slipping(tree: &Tree, parts: &[Part], at: usize, test: usize) -> Finding {
+    let guard = parts.get(at).map_or(tree.root, |part| part.id);
+    let shown = tested_path(tree, guard);
+    let (absent, asked) = (format!("{shown} == null"), format!("!has({shown})"));
+    let absent = if mentions_has(tree, guard) { asked } else { absent };
+    let source = tree.source(guard);
+    let finding = Finding::new(
+        &OPENING_GUARD,
+        tree.get(guard).range.clone(),
+        format!("whoever has no `{shown}` slips through: `{source}` makes the condition false"),
+    )
+    .help(format!("turn the guard around: `{absent} || …`"));
+    // The edit is offered where guard and test stand side by side and nothing is negated around them.
+    let plain = parts.get(at).is_some_and(|part| part.wanted)
+        && parts.get(test).is_some_and(|part| part.wanted);
+    if test != at + 1 || !plain {
+        return finding;
+    }
+    let test = parts.get(test).map_or(guard, |part| part.id);
+    let range = tree.get(guard).range.start..tree.get(test).range.end;
+    if tree.text.get(range.clone()).is_none_or(|text| text.matches("&&").count() != 1) {
+        return finding;
+    }
+    let turned = format!("{absent} || {}", tree.source(test));
+    let text = if parts.len() == 2 && range.len() == tree.text.trim().len() {
+        turned
+    } else {
+        format!("({turned})")
+    };
+    finding.replace("turn the guard around", range, &text)
+}
+
+/// The path that a guard asks for, as it is written.
+fn tested_path(tree: &Tree, id: ExprId) -> String {
+    match &tree.get(id).kind {
+        Kind::Unary(_, operand) => tested_path(tree, *operand),
+        Kind::Binary { left, right, .. } => {
+            let side = tested(tree, *left, *right, true).unwrap_or(*left);
+            tree.source(side).to_owned()
+        }
+        Kind::Has { operand, field, .. } => format!("{}.{field}", tree.source(*operand)),
+        _ => tree.source(id).to_owned(),
+    }
+}
+
+fn mentions_has(tree: &Tree, id: ExprId) -> bool {
+    match &tree.get(id).kind {
+        Kind::Unary(_, operand) => mentions_has(tree, *operand),
+        kind => matches!(kind, Kind::Has { .. }),
+    }
+}
+
+/// The parts that must all have their wanted value.
+fn conjuncts(tree: &Tree, part: Part, parts: &mut Vec<Part>) {
+    match tree.get(part.id).kind {
+        Kind::Unary(Unary::Not, operand) if joins(tree, operand) => {
+            conjuncts(tree, Part { id: operand, wanted: !part.wanted }, parts);
+        }
+        Kind::Binary { op: op @ (Binary::And | Binary::Or), left, right, .. }
+            if (op == Binary::And) == part.wanted =>
+        {
+            conjuncts(tree, Part { id: left, ..part }, parts);
+            conjuncts(tree, Part { id: right, ..part }, parts);
+        }
+        _ => parts.push(part),
+    }
+}
+
+/// Whether a node joins conditions, or negates one that does.
+fn joins(tree: &Tree, id: ExprId) -> bool {
     match tree.get(id).kind {
-        Kind::Binary { op: Binary::And, left, right, .. } => {
-            conjuncts(tree, left, parts);
-            conjuncts(tree, right, parts);
-        }
-        _ => parts.push(id),
-    }
-}
-
-fn is_guard(tree: &Tree, id: ExprId) -> bool {
-    match &tree.get(id).kind {
-        Kind::Has { .. } => true,
-        Kind::Binary { op: Binary::NotEqual, left, right, .. } => {
-            is_null(tree, *left) || is_null(tree, *right)
-        }
-        Kind::Unary(Unary::Not, operand) => matches!(
-            &tree.get(*operand).kind,
-            Kind::Binary { op: Binary::Equal, left, right, .. }
-                if is_null(tree, *left) || is_null(tree, *right)
-        ),
+        Kind::Unary(Unary::Not, operand) => joins(tree, operand),
+        Kind::Binary { op, .. } => matches!(op, Binary::And | Binary::Or),
         _ => false,
     }
 }
 
-/// A test that is true for all but a few values.
-fn is_allow_list(tree: &Tree, id: ExprId) -> bool {
-    match &tree.get(id).kind {
-        Kind::Unary(Unary::Not, _) => !is_guard(tree, id),
-        Kind::Binary { op: Binary::NotEqual, left, right, .. } => {
-            !is_null(tree, *left) && !is_null(tree, *right)
+/// The parts of which one is enough.
+fn alternatives(tree: &Tree, part: Part, groups: &mut Vec<Part>) {
+    match tree.get(part.id).kind {
+        Kind::Binary { op: Binary::And | Binary::Or, left, right, .. } => {
+            groups.extend([Part { id: left, ..part }, Part { id: right, ..part }]);
+        }
+        Kind::Ternary { yes, no, .. } => {
+            groups.extend([Part { id: yes, ..part }, Part { id: no, ..part }]);
+        }
+        _ => {}
+    }
+}
+
+fn is_guard(tree: &Tree, part: Part) -> bool {
+    match &tree.get(part.id).kind {
+        Kind::Has { .. } => part.wanted,
+        Kind::Unary(Unary::Not, operand) => {
+            is_guard(tree, Part { id: *operand, wanted: !part.wanted })
+        }
+        Kind::Binary { op: op @ (Binary::Equal | Binary::NotEqual), left, right, .. } => {
+            (*op == Binary::NotEqual) == part.wanted && tested(tree, *left, *right, true).is_some()
         }
         _ => false,
     }
 }
 
-fn mentions(tree: &Tree, id: ExprId, path: &str) -> bool {
-    tree.path(id).is_some_and(|found| found == path)
-        || children(&tree.get(id).kind).into_iter().any(|child| mentions(tree, child, path))
+/// A test that holds for all but a few values: the other side of an allow-list.
+fn excludes(tree: &Tree, part: Part) -> bool {
+    match &tree.get(part.id).kind {
+        Kind::Unary(Unary::Not, operand) => {
+            excludes(tree, Part { id: *operand, wanted: !part.wanted })
+        }
+        Kind::Binary { op: op @ (Binary::Equal | Binary::NotEqual), left, right, .. } => {
+            (*op == Binary::NotEqual) == part.wanted && tested(tree, *left, *right, true).is_none()
+        }
+        Kind::Binary { op: Binary::In, .. } | Kind::Call { .. } | Kind::Comprehension { .. } => {
+            !part.wanted
+        }
+        _ => false,
+    }
+}
+
+fn mentioned(tree: &Tree, paths: &Paths, id: ExprId) -> HashSet<PathId> {
+    let (mut all, mut next) = (HashSet::new(), vec![id]);
+    while let Some(id) = next.pop() {
+        all.extend(paths.of(id));
+        next.extend(children(&tree.get(id).kind));
+    }
+    all
 }

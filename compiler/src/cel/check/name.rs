@@ -4,48 +4,50 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mxcp_policy::ty::{Record, Ty};
-use mxcp_schemas::bundle::code::{RequestSlot, Slot};
 use mxcp_schemas::diagnostic::closest;
 
+use super::super::Finding;
 use super::super::ast::{ExprId, Kind, Literal};
 use super::super::code::{NULLABLE, UNDECLARED_FIELD, UNKNOWN_FIELD, UNKNOWN_NAME, WRONG_TYPES};
-use super::super::{Environment, Finding};
 use super::Checker;
-
-/// Types that can be named in an expression.
-const TYPES: [(&str, &str); 12] = [
-    ("bool", "bool"),
-    ("bytes", "bytes"),
-    ("double", "double"),
-    ("google.protobuf.Duration", "google.protobuf.Duration"),
-    ("google.protobuf.Timestamp", "google.protobuf.Timestamp"),
-    ("int", "int"),
-    ("list", "list"),
-    ("map", "map"),
-    ("null_type", "null_type"),
-    ("string", "string"),
-    ("type", "type"),
-    ("uint", "uint"),
-];
 
 impl Checker<'_> {
     pub(super) fn ident(&mut self, id: ExprId, name: &str) -> Ty {
-        if let Some((_, ty)) = self.locals.iter().rev().find(|(local, _)| local == name) {
-            return ty.clone();
-        }
-        if let Some((slot, ty)) = self.variable(name) {
-            if let Some(slot) = slot {
-                self.typed.inputs.insert(id, slot);
+        // A leading dot passes over the variables of comprehensions.
+        if let Some(local) = self.locals.iter().rev().find(|local| local.name == name) {
+            let (ty, shape) = (local.ty.clone(), local.shape.clone());
+            if let Some(shape) = shape {
+                self.typed.shapes.insert(id, shape);
             }
             return self.refined(id, ty);
         }
-        if let Some((_, denoted)) = TYPES.iter().find(|(known, _)| *known == name) {
-            self.typed.type_names.insert(id, denoted);
-            return Ty::Type(Box::new(Ty::Dyn));
+        if let Some(ty) = self.global(id, name) {
+            return self.refined(id, ty);
         }
+        self.typed.unresolved.insert(id, name.to_owned());
         let finding = self.unknown_name(id, name);
         self.report(finding);
         Ty::Error
+    }
+
+    /// The variable or type that a name means outside of comprehensions.
+    fn global(&mut self, id: ExprId, name: &str) -> Option<Ty> {
+        for full in self.environment.candidates(name) {
+            if let Some((slot, ty)) = self.variable(&full) {
+                if let Some(slot) = slot {
+                    self.typed.inputs.insert(id, slot);
+                }
+                if let Some(shape) = self.environment.shapes.get(&full) {
+                    self.typed.shapes.insert(id, Arc::clone(shape));
+                }
+                return Some(ty);
+            }
+            if let Some((denoted, ty)) = type_named(&full) {
+                self.typed.type_names.insert(id, denoted);
+                return Some(Ty::Type(Box::new(ty)));
+            }
+        }
+        None
     }
 
     fn unknown_name(&self, id: ExprId, name: &str) -> Finding {
@@ -72,40 +74,9 @@ impl Checker<'_> {
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        let env = self.environment;
-        let mut names: Vec<String> = self.locals.iter().map(|(n, _)| n.clone()).collect();
-        names.extend(env.user.as_ref().map(|_| "user".to_owned()));
-        names.extend(env.params.iter().map(|(n, _)| n.clone()));
-        names.extend(env.response.as_ref().map(|_| "response".to_owned()));
-        names.extend(env.request.then(|| "request".to_owned()));
-        names
-    }
-
-    /// The slot and type of a variable. `params` and `request` as a whole have no slot.
-    fn variable(&self, name: &str) -> Option<(Option<Slot>, Ty)> {
-        let env = self.environment;
-        let param = env.params.iter().position(|(known, _)| known == name);
-        if let Some(index) = param {
-            let ty = env.params.get(index).map_or(Ty::Dyn, |(_, ty)| ty.clone());
-            return Some((u16::try_from(index).ok().map(Slot::Param), ty));
-        }
-        match name {
-            "user" => env.user.as_ref().map(|r| (Some(Slot::UserMap), Ty::Record(Arc::clone(r)))),
-            "response" => env.response.as_ref().map(|ty| (Some(Slot::Response), ty.clone())),
-            "request" if env.request => Some((None, Ty::Record(Environment::request_record()))),
-            "params" if !env.params.is_empty() => {
-                let record = Record { name: "params".to_owned(), fields: Vec::new(), open: true };
-                Some((None, Ty::Record(Arc::new(record))))
-            }
-            _ => None,
-        }
-    }
-
     /// A type that a guard has narrowed.
     fn refined(&self, id: ExprId, ty: Ty) -> Ty {
-        let known = self.typed.tree.path(id).is_some_and(|path| self.known.contains(&path));
-        if known { ty.required() } else { ty }
+        if self.is_known(id) { self.infer.shallow(ty).required() } else { ty }
     }
 
     pub(super) fn select(
@@ -116,20 +87,21 @@ impl Checker<'_> {
         field_range: Range<usize>,
         optional: bool,
     ) -> Ty {
-        // A qualified type name, as in `google.protobuf.Timestamp`.
-        if let Some(path) = self.typed.tree.path(id)
-            && let Some((_, denoted)) = TYPES.iter().find(|(known, _)| *known == path)
-            && !self.is_variable(&path)
+        // A qualified name of a variable or type, as in `google.protobuf.Timestamp`.
+        if !optional
+            && let Some(path) = self.qualified(id)
+            && let Some(ty) = self.global(id, &path)
         {
-            self.typed.type_names.insert(id, denoted);
-            return Ty::Type(Box::new(Ty::Dyn));
+            return self.refined(id, ty);
         }
         if let Some(ty) = self.input_field(id, operand, field, &field_range) {
             return if optional { Ty::optional(ty.required()) } else { self.refined(id, ty) };
         }
         let of = self.visit(operand);
         let of = if optional { of.required() } else { self.need(operand, of) };
+        let of = self.infer.settle(of);
         let ty = self.field(id, &of, field, &field_range, optional);
+        self.field_shape(id, operand, field);
         let ty = if optional || matches!(of, Ty::Optional(_)) {
             match ty {
                 Ty::Optional(_) | Ty::Error => ty,
@@ -141,93 +113,33 @@ impl Checker<'_> {
         self.refined(id, ty)
     }
 
-    fn is_variable(&self, path: &str) -> bool {
-        let first = path.split('.').next().unwrap_or("");
-        self.locals.iter().any(|(n, _)| n == first) || self.variable(first).is_some()
+    fn field_shape(&mut self, id: ExprId, operand: ExprId, field: &str) {
+        let shape = self.typed.shapes.get(&operand).and_then(|shape| shape.fields.get(field));
+        if let Some(shape) = shape.cloned() {
+            self.typed.shapes.insert(id, shape);
+        }
     }
 
-    /// A field of `user`, `params`, `request` or `request.client`: an input of its own.
-    fn input_field(
-        &mut self,
-        id: ExprId,
-        operand: ExprId,
-        field: &str,
-        field_range: &Range<usize>,
-    ) -> Option<Ty> {
-        let root = self.root_of(operand)?;
-        let (slot, ty) = match root.as_str() {
-            "user" => {
-                let record = self.environment.user.clone()?;
-                let name = if field == "id" { "user_id" } else { field };
-                match record.fields.iter().position(|f| f.name == name) {
-                    Some(index) => {
-                        let ty = record.fields.get(index).map_or(Ty::Dyn, |f| f.ty.clone());
-                        (Slot::User(u16::try_from(index).ok()?), ty)
+    /// The dotted name that a selection is, unless it begins with a variable of a comprehension.
+    fn qualified(&self, id: ExprId) -> Option<String> {
+        let (mut parts, mut at) = (Vec::new(), id);
+        loop {
+            match &self.typed.tree.get(at).kind {
+                Kind::Ident(name) => {
+                    if self.locals.iter().any(|local| local.name == *name) {
+                        return None;
                     }
-                    None => {
-                        let finding = unknown_field(&record, field, field_range)
-                            .help("declare it under `policy.user_attributes` in the site file, or use `user.claims`");
-                        self.report(finding);
-                        return Some(Ty::Error);
-                    }
+                    parts.push(name.as_str());
+                    parts.reverse();
+                    return Some(parts.join("."));
                 }
-            }
-            "params" => {
-                let index = self.environment.params.iter().position(|(n, _)| n == field);
-                let Some(index) = index else {
-                    let known = self.environment.params.iter().map(|(n, _)| n.as_str());
-                    let near = closest(field, known).map(str::to_owned);
-                    let message = format!("there is no parameter `{field}`");
-                    let mut finding = Finding::new(&UNKNOWN_FIELD, field_range.clone(), message);
-                    if let Some(near) = near {
-                        finding = finding.help(format!("did you mean `{near}`?"));
-                    }
-                    self.report(finding);
-                    return Some(Ty::Error);
-                };
-                let ty = self.environment.params.get(index).map_or(Ty::Dyn, |(_, ty)| ty.clone());
-                (Slot::Param(u16::try_from(index).ok()?), ty)
-            }
-            "request" => {
-                let (slot, ty) = match field {
-                    "time" => (RequestSlot::Time, Ty::Timestamp),
-                    "tool" => (RequestSlot::Tool, Ty::String),
-                    "session_id" => (RequestSlot::SessionId, Ty::String.nullable()),
-                    "client" => return Some(Ty::Record(client_record())),
-                    _ => {
-                        let record = Environment::request_record();
-                        self.report(unknown_field(&record, field, field_range));
-                        return Some(Ty::Error);
-                    }
-                };
-                (Slot::Request(slot), ty)
-            }
-            "request.client" => {
-                if field != "ip" {
-                    self.report(unknown_field(&client_record(), field, field_range));
-                    return Some(Ty::Error);
+                Kind::Select { operand, field, optional: false, .. } => {
+                    parts.push(field);
+                    at = *operand;
                 }
-                (Slot::Request(RequestSlot::ClientIp), Ty::String.nullable())
+                _ => return None,
             }
-            _ => return None,
-        };
-        self.typed.inputs.insert(id, slot);
-        Some(ty)
-    }
-
-    /// Which group of inputs a node names, if any.
-    fn root_of(&self, id: ExprId) -> Option<String> {
-        let path = self.typed.tree.path(id)?;
-        let first = path.split('.').next().unwrap_or("");
-        let shadowed = self.locals.iter().any(|(n, _)| n == first)
-            || self.environment.params.iter().any(|(n, _)| n == first);
-        let known = match path.as_str() {
-            "user" => self.environment.user.is_some(),
-            "params" => !self.environment.params.is_empty(),
-            "request" | "request.client" => self.environment.request,
-            _ => false,
-        };
-        (known && !shadowed).then_some(path)
+        }
     }
 
     fn field(
@@ -243,16 +155,16 @@ impl Checker<'_> {
             Ty::Error => Ty::Error,
             Ty::Map(_, value) => (**value).clone(),
             Ty::Optional(inner) => {
-                let inner = (**inner).clone();
+                let inner = self.infer.settle((**inner).clone());
                 self.field(id, &inner, field, field_range, true)
             }
             Ty::Nullable(inner) => {
-                let inner = (**inner).clone();
+                let inner = self.infer.settle((**inner).clone());
                 self.field(id, &inner, field, field_range, asked)
             }
             Ty::Record(record) => self.record_field(id, record, field, field_range, asked),
             other => {
-                let message = format!("{other} has no fields");
+                let message = format!("{} has no fields", self.infer.resolve(other));
                 let mut finding = Finding::new(&WRONG_TYPES, field_range.clone(), message);
                 finding = match (other, field) {
                     (Ty::String | Ty::List(_), "length" | "size" | "len" | "count") => {
@@ -288,15 +200,21 @@ impl Checker<'_> {
                 self.report(
                     Finding::new(&UNDECLARED_FIELD, field_range.clone(), message)
                         .help(format!("did you mean `{near}`?"))
-                        .replace(format!("write `{near}`"), field_range.clone(), near),
+                        .replace(
+                            format!("write `{near}`"),
+                            field_range.clone(),
+                            &if field_range.len() > field.len() {
+                                format!("'{near}'")
+                            } else {
+                                near.to_owned()
+                            },
+                        ),
                 );
             }
             return Ty::Dyn;
         };
-        let path = self.typed.tree.path(id);
-        let known = path.as_ref().is_some_and(|path| self.known.contains(path));
-        if !declared.required && !asked && !known {
-            let shown = path.unwrap_or_else(|| self.typed.tree.source(id).to_owned());
+        if !declared.required && !asked && !self.is_known(id) {
+            let shown = self.typed.tree.source(id).to_owned();
             let finding =
                 Finding::new(&NULLABLE, self.range(id), format!("`{shown}` may be absent"))
                     .help(format!("say what absence means: `!has({shown}) || …`"));
@@ -308,11 +226,17 @@ impl Checker<'_> {
 
     /// Offers to put a guard in front of the whole condition, where the path is known there.
     pub(super) fn restricting(&self, finding: Finding, path: &str, guard: &str) -> Finding {
-        let first = path.split('.').next().unwrap_or("");
-        if self.locals.iter().any(|(name, _)| name == first) {
+        let first = path.split(['.', '[']).next().unwrap_or("");
+        let tree = &self.typed.tree;
+        if self.locals.iter().any(|local| local.name == first) {
             return finding;
         }
-        finding.replace("make absence restrict".to_owned(), 0..0, guard)
+        let title = "make absence restrict".to_owned();
+        if matches!(tree.get(tree.root).kind, Kind::Ternary { .. }) {
+            let whole = format!("{guard}({})", tree.text);
+            return finding.replace(title, 0..tree.text.len(), &whole);
+        }
+        finding.replace(title, 0..0, guard)
     }
 
     pub(super) fn has(
@@ -330,6 +254,7 @@ impl Checker<'_> {
         }
         let of = self.visit(operand);
         let of = self.need(operand, of);
+        let of = self.infer.settle(of);
         self.field(id, &of, field, &field_range, true);
         Ty::Bool
     }
@@ -361,10 +286,19 @@ impl Checker<'_> {
         }
         let of = self.visit(operand);
         let of = if optional { of.required() } else { self.need(operand, of) };
+        let of = self.infer.settle(of);
         let by = self.visit(index);
         let by = self.need(index, by);
         let ty = self.element(operand, index, &of, &by);
-        if optional && !matches!(ty, Ty::Error) { Ty::optional(ty) } else { ty }
+        let item = self.typed.shapes.get(&operand).and_then(|shape| shape.items.clone());
+        if let Some(item) = item {
+            self.typed.shapes.insert(id, item);
+        }
+        match ty {
+            ty @ (Ty::Error | Ty::Optional(_)) if matches!(of, Ty::Optional(_)) => ty,
+            ty if optional && ty != Ty::Error => Ty::optional(ty),
+            ty => ty,
+        }
     }
 
     fn element(&mut self, operand: ExprId, index: ExprId, of: &Ty, by: &Ty) -> Ty {
@@ -372,41 +306,79 @@ impl Checker<'_> {
             Ty::Dyn => Ty::Dyn,
             Ty::Error => Ty::Error,
             Ty::Record(_) => Ty::Dyn,
-            Ty::Map(_, value) => (**value).clone(),
-            Ty::Optional(inner) => Ty::optional(self.element(operand, index, inner, by)),
+            Ty::Map(key, value) => {
+                self.key(index, by, key);
+                (**value).clone()
+            }
+            Ty::Optional(inner) => {
+                let mut inner = self.infer.shallow((**inner).clone());
+                if matches!(inner, Ty::Var(_)) {
+                    // Nothing is known of what it holds: a list, as far as an index can tell.
+                    let list = Ty::list(self.infer.fresh());
+                    self.infer.assign(&list, &inner);
+                    inner = list;
+                }
+                match self.element(operand, index, &inner, by) {
+                    ty @ (Ty::Optional(_) | Ty::Error) => ty,
+                    ty => Ty::optional(ty),
+                }
+            }
             Ty::List(item) => {
-                if !matches!(by, Ty::Int | Ty::Uint | Ty::Double | Ty::Dyn | Ty::Error) {
+                let number = matches!(by, Ty::Int | Ty::Uint | Ty::Double | Ty::Dyn | Ty::Error);
+                if !number && !self.infer.assign(by, &Ty::Int) {
+                    let by = self.infer.resolve(by);
                     let message = format!("the index of a list is a number, and this is {by}");
                     self.report(Finding::new(&WRONG_TYPES, self.range(index), message));
                 }
                 (**item).clone()
             }
             other => {
+                let other = self.infer.resolve(other);
                 let message = format!("{other} has no elements");
                 self.report(Finding::new(&WRONG_TYPES, self.range(operand), message));
                 Ty::Error
             }
         }
     }
+
+    fn key(&mut self, index: ExprId, by: &Ty, key: &Ty) {
+        if !self.comparable(by, key) {
+            let (by, key) = (self.infer.resolve(by), self.infer.resolve(key));
+            let message = format!("the keys of this map are of type {key}, and this is {by}");
+            self.report(Finding::new(&WRONG_TYPES, self.range(index), message));
+        }
+    }
 }
 
-fn client_record() -> Arc<Record> {
-    let request = Environment::request_record();
-    let client = request.fields.iter().find_map(|f| match &f.ty {
-        Ty::Record(record) => Some(Arc::clone(record)),
-        _ => None,
-    });
-    client.unwrap_or(request)
+/// The type that a name denotes: its name at run time, and the type.
+fn type_named(name: &str) -> Option<(&'static str, Ty)> {
+    Some(match name {
+        "bool" => ("bool", Ty::Bool),
+        "bytes" => ("bytes", Ty::Bytes),
+        "double" => ("double", Ty::Double),
+        "google.protobuf.Duration" => ("google.protobuf.Duration", Ty::Duration),
+        "google.protobuf.Timestamp" => ("google.protobuf.Timestamp", Ty::Timestamp),
+        "int" => ("int", Ty::Int),
+        "list" => ("list", Ty::list(Ty::Dyn)),
+        "map" => ("map", Ty::map(Ty::Dyn, Ty::Dyn)),
+        "null_type" => ("null_type", Ty::Null),
+        "optional_type" => ("optional_type", Ty::optional(Ty::Dyn)),
+        "string" => ("string", Ty::String),
+        "type" => ("type", Ty::Opaque("type".into(), Vec::new())),
+        "uint" => ("uint", Ty::Uint),
+        _ => return None,
+    })
 }
 
-fn unknown_field(record: &Record, field: &str, range: &Range<usize>) -> Finding {
+pub(super) fn unknown_field(record: &Record, field: &str, range: &Range<usize>) -> Finding {
     let message = format!("`{}` has no field `{field}`", record.name);
     let finding = Finding::new(&UNKNOWN_FIELD, range.clone(), message);
     match closest(field, record.fields.iter().map(|f| f.name.as_str())) {
+        // A field's name is its length; anything longer is the name as a text, with its quotes.
         Some(near) => finding.help(format!("did you mean `{near}`?")).replace(
             format!("write `{near}`"),
             range.clone(),
-            near,
+            &if range.len() > field.len() { format!("'{near}'") } else { near.to_owned() },
         ),
         None => {
             let names: Vec<String> =

@@ -16,6 +16,7 @@ fn environment() -> Environment {
         params: vec![("n".to_owned(), Ty::Int), ("day".to_owned(), Ty::Timestamp)],
         response: Some(Ty::list(Ty::Dyn)),
         request: true,
+        ..Environment::default()
     }
 }
 

@@ -44,8 +44,50 @@ impl Lowering<'_> {
             Comprehension::Filter => {
                 self.collect(id, dst, kind, over, variables, Some(body), None);
             }
+            Comprehension::OptMap | Comprehension::OptFlatMap => {
+                self.inside_optional(id, dst, kind, over, variables, body);
+            }
             _ => self.collect(id, dst, kind, over, variables, filter, Some(body)),
         }
+    }
+
+    /// `optMap` and `optFlatMap`: the body for what the optional holds, nothing for nothing.
+    fn inside_optional(
+        &mut self,
+        id: ExprId,
+        dst: Reg,
+        kind: Comprehension,
+        over: ExprId,
+        variables: &[String],
+        body: ExprId,
+    ) {
+        let used = self.used;
+        let optional = self.fresh(over);
+        let (test, value) = (self.register(), self.register());
+        let first = self.argument_list(&[optional]);
+        let function = self.function("hasValue");
+        self.op(over, Op::Call { dst: test, function, first, count: 1 });
+        let test = Operand::Reg(test);
+        let failed = self.jump(over, |to| Op::JumpIfError { dst, src: test, to });
+        let nothing = self.jump(over, |to| Op::JumpIfFalse { cond: test, to });
+        let function = self.function("value");
+        self.op(over, Op::Call { dst: value, function, first, count: 1 });
+        self.locals.extend(variables.iter().map(|name| (name.clone(), value)));
+        self.emit(body, dst);
+        self.locals.truncate(self.locals.len().saturating_sub(variables.len()));
+        if kind == Comprehension::OptMap {
+            let function = self.function("optional.of");
+            let first = self.argument_list(&[Operand::Reg(dst)]);
+            self.op(id, Op::Call { dst, function, first, count: 1 });
+        }
+        let done = self.jump(id, |to| Op::Jump { to });
+        self.land(nothing);
+        let function = self.function("optional.none");
+        let first = self.argument_list(&[]);
+        self.op(id, Op::Call { dst, function, first, count: 0 });
+        self.land(done);
+        self.land(failed);
+        self.used = used;
     }
 
     /// `all` ends at the first false, `exists` at the first true; errors wait for the end.

@@ -9,7 +9,7 @@ use super::super::lexer::TokenKind;
 use super::Parser;
 
 /// Names that CEL keeps for later.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     "as",
     "break",
     "const",
@@ -19,6 +19,7 @@ const RESERVED: [&str; 17] = [
     "function",
     "if",
     "import",
+    "in",
     "let",
     "loop",
     "package",
@@ -28,6 +29,9 @@ const RESERVED: [&str; 17] = [
     "void",
     "while",
 ];
+
+/// Words that are no names anywhere; a field of that name is written in backticks.
+const WORDS: [&str; 4] = ["false", "in", "null", "true"];
 
 impl Parser<'_> {
     pub(super) fn member(&mut self) -> ExprId {
@@ -58,7 +62,7 @@ impl Parser<'_> {
         let optional = self.take("?");
         let name_range = self.here();
         let (name, quoted) = match self.peek().clone() {
-            TokenKind::Ident(name) => (name, false),
+            TokenKind::Ident(name) if !WORDS.contains(&name.as_str()) => (name, false),
             TokenKind::Quoted(name) => (name, true),
             TokenKind::Bad => {
                 self.at += 1;
@@ -121,10 +125,7 @@ impl Parser<'_> {
             }
             TokenKind::Punct("[") => self.list(range),
             TokenKind::Punct("{") => self.map(range),
-            TokenKind::Punct(".") => {
-                self.at += 1;
-                self.primary()
-            }
+            TokenKind::Punct(".") => self.absolute(range),
             TokenKind::Bad => {
                 self.at += 1;
                 self.node(range, Kind::Invalid)
@@ -143,6 +144,25 @@ impl Parser<'_> {
                 self.node(range, Kind::Invalid)
             }
         }
+    }
+
+    /// `.name`: a name that is looked up outside of comprehensions and containers.
+    fn absolute(&mut self, dot: Range<usize>) -> ExprId {
+        self.at += 1;
+        let TokenKind::Ident(name) = self.peek().clone() else {
+            let message = "a name is missing after `.`";
+            self.found.push(Finding::new(&SYNTAX, dot, message));
+            return self.invalid();
+        };
+        let range = dot.start..self.here().end;
+        self.at += 1;
+        let name = format!(".{name}");
+        if self.take("(") {
+            let args = self.arguments(")", "the call has no end");
+            let whole = range.start..self.before();
+            return self.call(whole, None, name, range, args);
+        }
+        self.node(range, Kind::Ident(name))
     }
 
     fn literal(&mut self, range: Range<usize>, literal: Literal) -> ExprId {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::{Call, Cost, Eval, Function, Overload};
 use crate::ty::Sig::{self, Bool, Bytes, Double, Duration, Int, Map, String, Timestamp, Uint, Var};
-use crate::value::{self, FailureKind, List, Value};
+use crate::value::{self, BYTES_PER_STEP, FailureKind, List, Value};
 
 /// The signatures of an order: equal types, and numbers of any two types.
 macro_rules! order {
@@ -135,11 +135,16 @@ const fn sized(id: &'static str, params: &'static [Sig], member: bool) -> Overlo
 
 fn ordered<'a>(
     name: &str,
-    call: &Call<'a>,
+    call: &mut Call<'a>,
     args: &[Value<'a>],
     holds: fn(Ordering) -> bool,
 ) -> Value<'a> {
     let [a, b] = args else { return call.no_overload(name, args) };
+    if let (Value::String(a), Value::String(b)) = (a, b)
+        && let Err(error) = call.spend((a.text.len().min(b.text.len()) / BYTES_PER_STEP) as u64)
+    {
+        return error;
+    }
     match value::compare(a, b) {
         Some(order) => Value::Bool(holds(order)),
         None if value::are_numbers(a, b) => Value::Bool(false),

@@ -6,6 +6,20 @@ use crate::value::{FailureKind, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function {
+        name: "@undeclared",
+        doc: "The error of a name that stands for nothing, in expressions that were not checked.",
+        examples: &[],
+        overloads: overloads! { global "undeclared_reference" [String] Dyn; },
+        cost: Cost::Constant,
+        eval: |call, args| match *args {
+            [Value::String(name)] => call.fail(
+                FailureKind::NoOverload,
+                format!("there is nothing of the name `{}`", name.text),
+            ),
+            _ => call.no_overload("@undeclared", args),
+        },
+    },
+    Function {
         name: "int",
         doc: "A whole number: of a number cut towards zero, of a text, of a time in seconds.",
         examples: &[("int('12')", "12"), ("int(-1.9)", "-1")],
@@ -209,7 +223,7 @@ fn string<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         [Value::Bool(value)] => value.to_string(),
         [Value::Int(value)] => value.to_string(),
         [Value::Uint(value)] => value.to_string(),
-        [Value::Double(value)] => value.to_string(),
+        [Value::Double(value)] => double_text(value),
         [Value::Bytes(bytes)] => match std::str::from_utf8(bytes) {
             Ok(text) => return Value::text(text),
             Err(_) => {
@@ -222,6 +236,14 @@ fn string<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         _ => return call.no_overload("string", args),
     };
     Value::text(call.arena.alloc_str(&made))
+}
+
+/// A double as text: as many digits as tell it apart.
+pub(super) fn double_text(value: f64) -> std::string::String {
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    value.to_string()
 }
 
 fn boolean<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {

@@ -38,18 +38,35 @@ macro_rules! question {
     };
 }
 
+/// The signatures of `greatest` and `least`. The parser makes a list of more than two arguments.
+macro_rules! extremes {
+    ($word:literal) => {
+        overloads! {
+            global (concat!($word, "_int")) [Int] Int;
+            global (concat!($word, "_uint")) [Uint] Uint;
+            global (concat!($word, "_double")) [Double] Double;
+            global (concat!($word, "_int_int")) [Int, Int] Int;
+            global (concat!($word, "_int_uint")) [Int, Uint] Dyn;
+            global (concat!($word, "_int_double")) [Int, Double] Dyn;
+            global (concat!($word, "_uint_int")) [Uint, Int] Dyn;
+            global (concat!($word, "_uint_uint")) [Uint, Uint] Uint;
+            global (concat!($word, "_uint_double")) [Uint, Double] Dyn;
+            global (concat!($word, "_double_int")) [Double, Int] Dyn;
+            global (concat!($word, "_double_uint")) [Double, Uint] Dyn;
+            global (concat!($word, "_double_double")) [Double, Double] Double;
+            global (concat!($word, "_list_int")) [List(&Int)] Int;
+            global (concat!($word, "_list_uint")) [List(&Uint)] Uint;
+            global (concat!($word, "_list_double")) [List(&Double)] Double;
+        }
+    };
+}
+
 pub(super) static FUNCTIONS: &[Function] = &[
     Function {
         name: "math.greatest",
         doc: "The greatest of several numbers or of a list of them.",
         examples: &[("math.greatest(1, 2.5)", "2.5"), ("math.greatest([3, 1])", "3")],
-        overloads: overloads! {
-            global "math_greatest_one" [Dyn] Dyn;
-            global "math_greatest_two" [Dyn, Dyn] Dyn;
-            global "math_greatest_three" [Dyn, Dyn, Dyn] Dyn;
-            global "math_greatest_four" [Dyn, Dyn, Dyn, Dyn] Dyn;
-            global "math_greatest_list" [List(&Dyn)] Dyn;
-        },
+        overloads: extremes!("math_greatest"),
         cost: Cost::Linear,
         eval: |call, args| extreme(call, "math.greatest", args, Ordering::Greater),
     },
@@ -57,13 +74,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         name: "math.least",
         doc: "The least of several numbers or of a list of them.",
         examples: &[("math.least(1, 2.5)", "1")],
-        overloads: overloads! {
-            global "math_least_one" [Dyn] Dyn;
-            global "math_least_two" [Dyn, Dyn] Dyn;
-            global "math_least_three" [Dyn, Dyn, Dyn] Dyn;
-            global "math_least_four" [Dyn, Dyn, Dyn, Dyn] Dyn;
-            global "math_least_list" [List(&Dyn)] Dyn;
-        },
+        overloads: extremes!("math_least"),
         cost: Cost::Linear,
         eval: |call, args| extreme(call, "math.least", args, Ordering::Less),
     },
@@ -117,6 +128,18 @@ pub(super) static FUNCTIONS: &[Function] = &[
         f64::is_finite
     ),
     Function {
+        name: "math.sqrt",
+        doc: "The square root; of a negative number not a number.",
+        examples: &[("math.sqrt(81)", "9.0")],
+        overloads: overloads! {
+            global "math_sqrt_int" [Int] Double;
+            global "math_sqrt_uint" [Uint] Double;
+            global "math_sqrt_double" [Double] Double;
+        },
+        cost: Cost::Constant,
+        eval: square_root,
+    },
+    Function {
         name: "math.abs",
         doc: "The magnitude.",
         examples: &[("math.abs(-2)", "2")],
@@ -155,6 +178,16 @@ pub(super) static FUNCTIONS: &[Function] = &[
         },
     },
 ];
+
+#[expect(clippy::cast_precision_loss, reason = "the root of a whole number is rounded anyway")]
+fn square_root<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    match *args {
+        [Value::Int(value)] => Value::Double((value as f64).sqrt()),
+        [Value::Uint(value)] => Value::Double((value as f64).sqrt()),
+        [Value::Double(value)] => Value::Double(value.sqrt()),
+        _ => call.no_overload("math.sqrt", args),
+    }
+}
 
 fn extreme<'a>(call: &mut Call<'a>, name: &str, args: &[Value<'a>], wanted: Ordering) -> Value<'a> {
     let candidates: Vec<Value<'a>> = match args {

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Call, Cost, Function, overloads};
+use super::{BYTES_PER_SCAN_STEP, Call, Cost, Function, overloads};
 use crate::ty::Sig::{Bool, String};
 use crate::value::{FailureKind, Value};
 
@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string holds another.",
         examples: &[("'policy'.contains('lic')", "true")],
         overloads: overloads! { member "contains_string" [String, String] Bool; },
-        cost: Cost::Linear,
+        cost: Cost::Scan,
         eval: |call, args| two(call, "contains", args, |text, part| text.contains(part)),
     },
     Function {
@@ -23,7 +23,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string begins with another.",
         examples: &[("'policy'.startsWith('pol')", "true")],
         overloads: overloads! { member "starts_with_string" [String, String] Bool; },
-        cost: Cost::Linear,
+        cost: Cost::Scan,
         eval: |call, args| two(call, "startsWith", args, |text, part| text.starts_with(part)),
     },
     Function {
@@ -31,7 +31,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string ends with another.",
         examples: &[("'a@corp.example'.endsWith('@corp.example')", "true")],
         overloads: overloads! { member "ends_with_string" [String, String] Bool; },
-        cost: Cost::Linear,
+        cost: Cost::Scan,
         eval: |call, args| two(call, "endsWith", args, |text, part| text.ends_with(part)),
     },
     Function {
@@ -56,7 +56,7 @@ fn two<'a>(
     let [Value::String(text), Value::String(part)] = args else {
         return call.no_overload(name, args);
     };
-    match call.spend(text.text.len() as u64 / 16) {
+    match call.spend((text.text.len() / BYTES_PER_SCAN_STEP) as u64) {
         Ok(()) => Value::Bool(test(text.text, part.text)),
         Err(error) => error,
     }

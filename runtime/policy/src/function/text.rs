@@ -1,7 +1,7 @@
 //! The `strings` extension. Positions count code points.
 
 use super::{Call, Cost, Function, overloads};
-use crate::ty::Sig::{Int, List, String};
+use crate::ty::Sig::{Int, List, String, Var};
 use crate::value::{self, FailureKind, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
@@ -81,11 +81,14 @@ pub(super) static FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "reverse",
-        doc: "Reverses the code points.",
-        examples: &[("'gums'.reverse()", "\"smug\"")],
-        overloads: overloads! { member "string_reverse" [String] String; },
+        doc: "Reverses the code points of a string or the items of a list.",
+        examples: &[("'gums'.reverse()", "\"smug\""), ("[1, 2].reverse()", "[2, 1]")],
+        overloads: overloads! {
+            member "string_reverse" [String] String;
+            member "list_reverse" [List(&Var(0))] List(&Var(0));
+        },
         cost: Cost::Linear,
-        eval: |call, args| one(call, "reverse", args, |text| text.chars().rev().collect()),
+        eval: reverse,
     },
     Function {
         name: "split",
@@ -126,7 +129,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function {
         name: "strings.quote",
         doc: "The text as a literal in double quotes.",
-        examples: &[],
+        examples: &[("strings.quote('a \"b\"')", r#""\"a \\\"b\\\"\"""#)],
         overloads: overloads! { global "strings_quote" [String] String; },
         cost: Cost::Linear,
         eval: |call, args| one(call, "strings.quote", args, quote),
@@ -144,6 +147,18 @@ fn one<'a>(
         Ok(()) => Value::text(call.arena.alloc_str(&make(text.text))),
         Err(error) => error,
     }
+}
+
+fn reverse<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
+    let [Value::List(list)] = *args else {
+        return one(call, "reverse", args, |text| text.chars().rev().collect());
+    };
+    if let Err(error) = call.spend(list.len() as u64) {
+        return error;
+    }
+    let mut items: Vec<Value<'a>> = list.iter(call.arena).collect();
+    items.reverse();
+    Value::List(value::List::Made(call.arena.alloc_slice_copy(&items)))
 }
 
 fn quote(text: &str) -> std::string::String {
@@ -229,9 +244,10 @@ fn last_index_of<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
             None => return out_of_range(call, "lastIndexOf"),
         },
     };
+    // What begins at the position may be shorter than the part, which then is not there.
     let mut end = end;
     while !text.is_char_boundary(end) {
-        end += 1;
+        end -= 1;
     }
     let found = text.get(..end).and_then(|head| head.rfind(part));
     Value::Int(found.map_or(-1, |at| position(text, at)))

@@ -1,7 +1,8 @@
 //! Timestamps and durations: their texts, arithmetic and parts.
 
-use jiff::Timestamp as Jiff;
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp as Jiff};
 
 use super::{Call, Cost, Function, overloads};
 use crate::datum::{Instant, Span};
@@ -13,8 +14,6 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const FIRST_SECOND: i128 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z
 const LAST_SECOND: i128 = 253_402_300_799;
-/// The longest duration: the distance of the first and the last timestamp.
-const MAX_DURATION_SECONDS: i128 = 315_576_000_000;
 
 macro_rules! part {
     ($name:literal, $doc:literal, $examples:expr, [$($id:literal [$($sig:expr),*]),*], $eval:expr) => {
@@ -88,7 +87,7 @@ fn civil<'a>(
     call: &mut Call<'a>,
     name: &str,
     args: &[Value<'a>],
-    part: fn(jiff::civil::DateTime) -> i64,
+    part: fn(DateTime) -> i64,
 ) -> Value<'a> {
     let (instant, zone) = match *args {
         [Value::Timestamp(instant)] => (instant, Some(TimeZone::UTC)),
@@ -98,8 +97,9 @@ fn civil<'a>(
     let Some(zone) = zone else {
         return call.fail(FailureKind::InvalidArgument, format!("`{name}`: unknown time zone"));
     };
-    match jiff_of(instant) {
-        Some(instant) => Value::Int(part(zone.to_datetime(instant))),
+    let moved = instant.seconds.checked_add(i64::from(offset_at(&zone, instant)));
+    match moved.and_then(|seconds| date_time(Instant { seconds, ..instant })) {
+        Some(local) => Value::Int(part(local)),
         None => call.fail(FailureKind::Overflow, "the time is out of range"),
     }
 }
@@ -120,9 +120,18 @@ fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok()
 }
 
-fn jiff_of(instant: Instant) -> Option<Jiff> {
+/// Seconds that a zone is ahead of UTC. The library's instants end a day before the year 9999 does;
+/// no rule changes there.
+fn offset_at(zone: &TimeZone, instant: Instant) -> i32 {
+    let seconds = instant.seconds.clamp(Jiff::MIN.as_second(), Jiff::MAX.as_second());
+    Jiff::from_second(seconds).map_or(0, |at| zone.to_offset(at).seconds())
+}
+
+/// The date and time in UTC.
+fn date_time(instant: Instant) -> Option<DateTime> {
     let nanos = i32::try_from(instant.nanos).ok()?;
-    Jiff::new(instant.seconds, nanos).ok()
+    let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    epoch.checked_add(SignedDuration::new(instant.seconds, nanos)).ok()
 }
 
 /// Nanoseconds since the epoch.
@@ -163,12 +172,10 @@ pub fn instant_at(nanos: i128) -> Option<Instant> {
     })
 }
 
-/// The duration of nanoseconds, within about 10,000 years.
+/// The duration of nanoseconds, of which 64 bits count about 292 years (CEL specification,
+/// "Duration").
 pub fn span_of(nanos: i128) -> Option<Span> {
-    let seconds = nanos / NANOS_PER_SECOND;
-    if seconds.abs() > MAX_DURATION_SECONDS {
-        return None;
-    }
+    let seconds = i128::from(i64::try_from(nanos).ok()?) / NANOS_PER_SECOND;
     Some(Span {
         seconds: i64::try_from(seconds).ok()?,
         nanos: i32::try_from(nanos % NANOS_PER_SECOND).ok()?,
@@ -177,13 +184,46 @@ pub fn span_of(nanos: i128) -> Option<Span> {
 
 /// Reads an RFC 3339 date-time with an offset.
 pub fn parse_instant(text: &str) -> Option<Instant> {
-    let offset =
-        text.ends_with(['Z', 'z']) || text.get(19..).is_some_and(|tail| tail.contains(['+', '-']));
-    if !offset || text.contains('[') || text.len() < 20 {
+    let (local, behind) = text.split_at_checked(19)?;
+    let form = local.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        10 => matches!(byte, b'T' | b't'),
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    });
+    let local: DateTime = if form { local.parse().ok()? } else { return None };
+    let digits = behind
+        .strip_prefix('.')
+        .map_or(0, |rest| 1 + rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    let (fraction, offset) = behind.split_at_checked(digits)?;
+    let nanos = match fraction.get(1..) {
+        None => 0,
+        Some("") => return None,
+        Some(fraction) => scaled(&format!("0.{fraction}"), NANOS_PER_SECOND)?,
+    };
+    let ahead = match offset {
+        "Z" | "z" => 0,
+        offset => numeric_offset(offset)?,
+    };
+    let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let seconds = i128::from(local.duration_since(epoch).as_secs()) - i128::from(ahead);
+    instant_at(seconds * NANOS_PER_SECOND + nanos)
+}
+
+/// Seconds of an offset such as `+01:00`.
+fn numeric_offset(text: &str) -> Option<i32> {
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = digits.split_once(':')?;
+    let two = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+    if !two(hours) || !two(minutes) {
         return None;
     }
-    let instant: Jiff = text.parse().ok()?;
-    instant_at(instant.as_nanosecond())
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
 }
 
 /// Reads a duration: signed decimal numbers with units `h`, `m`, `s`, `ms`, `us`, `ns`.
@@ -234,7 +274,7 @@ fn scaled(number: &str, scale: i128) -> Option<i128> {
 
 /// RFC 3339 in UTC, with as many decimals as needed.
 pub fn format_instant(instant: Instant) -> std::string::String {
-    jiff_of(instant).map_or_else(|| "out of range".to_owned(), |t| t.to_string())
+    date_time(instant).map_or_else(|| "out of range".to_owned(), |t| format!("{t}Z"))
 }
 
 /// Seconds with an `s`.
@@ -278,6 +318,13 @@ mod tests {
             ("2024-01-01T00:00:00.5+01:00", Some("2023-12-31T23:00:00.5Z")),
             ("2024-01-01T00:00:00", None),
             ("2024-01-01", None),
+            ("9999-12-31T23:59:59.999999999Z", Some("9999-12-31T23:59:59.999999999Z")),
+            ("0001-01-01T00:00:00Z", Some("0001-01-01T00:00:00Z")),
+            ("0001-01-01T00:00:00+00:01", None),
+            ("2024-01-01T00:00:00.Z", None),
+            ("2024-01-01T00:00:00+1:00", None),
+            ("2024-02-30T00:00:00Z", None),
+            ("2024-01-01 00:00:00Z", None),
             ("10000-01-01T00:00:00Z", None),
         ] {
             assert_eq!(parse_instant(text).map(format_instant).as_deref(), written, "{text}");

@@ -10,13 +10,18 @@ use crate::function::time;
 
 impl Value<'_> {
     /// The value as JSON. Bytes are base64, times RFC 3339, durations seconds with an `s`, an
-    /// unsigned integer a number, an optional what it holds or null, an error null.
+    /// unsigned integer a number, a double that is no number or infinite its name, an optional what it
+    /// holds or null, an error null.
     pub fn to_json(&self, arena: &Bump) -> Json {
         match self {
             Self::Null | Self::Error(_) | Self::Optional(None) => Json::Null,
             Self::Bool(value) => json!(value),
             Self::Int(value) => json!(value),
             Self::Uint(value) => json!(value),
+            Self::Double(value) if value.is_nan() => json!("NaN"),
+            Self::Double(value) if value.is_infinite() => {
+                json!(if *value > 0.0 { "Infinity" } else { "-Infinity" })
+            }
             Self::Double(value) => json!(value),
             Self::String(text) => json!(text.text),
             Self::Bytes(bytes) => {

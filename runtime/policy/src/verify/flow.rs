@@ -148,7 +148,7 @@ impl<'p> Flow<'p> {
 
     /// At the head of a loop nothing is known of what its body uses to build or walk: that may hold
     /// something else when control comes back.
-    fn head(&mut self, at: usize, state: &mut Vec<Held>) -> Problem {
+    fn head(&mut self, at: usize, state: &mut [Held]) -> Problem {
         let Some(last) = self.last.get(&at).copied() else { return Ok(()) };
         let body = self.program.code.get(at..last).unwrap_or(&[]);
         self.spend(body.len() + state.len())?;
@@ -166,7 +166,7 @@ impl<'p> Flow<'p> {
                 }
             }
         }
-        self.heads.insert(at, state.clone());
+        self.heads.insert(at, state.to_vec());
         Ok(())
     }
 
