@@ -1,6 +1,8 @@
 //! The user file: the configuration of a deployment. It may hold secrets, so nothing here prints
 //! its values; references (`${VAR}`, `file://` …) stay as they are written until they are resolved.
 
+pub mod auth;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub struct Transport {
     pub base_url: Option<String>,
     /// whether forwarding headers of a proxy count
     pub trust_proxy: bool,
+    /// networks that such a proxy may be in; none is loopback and private ones
+    pub trusted_proxies: Option<Vec<String>>,
     /// whether legacy clients get no session
     pub stateless: bool,
     /// certificate and key files
@@ -98,7 +102,7 @@ pub struct Profile {
     /// configuration of plugins
     pub plugin: Option<Node>,
     /// authentication
-    pub auth: Option<Node>,
+    pub auth: Option<auth::Auth>,
     /// keys of the audit trail
     pub audit: Option<Node>,
     /// telemetry
@@ -180,7 +184,7 @@ fn transport(lift: &mut Lift<'_>, node: &Node) -> Transport {
     let Some(http) = node.get("http") else {
         return Transport { provider, ..Transport::default() };
     };
-    let known = ["host", "port", "scheme", "base_url", "trust_proxy", "stateless", "tls"];
+    let known = ["host", "port", "scheme", "base_url", "trust_proxy", "trusted_proxies", "stateless", "tls"];
     lift.map(http, "`http`", &known);
     let mut flag = |key: &str| {
         http.get(key).is_some_and(|n| lift.boolean(n, &format!("`{key}`")).unwrap_or(false))
@@ -193,6 +197,9 @@ fn transport(lift: &mut Lift<'_>, node: &Node) -> Transport {
         }
         port
     });
+    let trusted_proxies = http.get("trusted_proxies").map(|n| {
+        lift.texts(n, "`trusted_proxies`").into_iter().map(|text| text.value).collect()
+    });
     let mut text =
         |key: &str| http.get(key).and_then(|n| lift.text(n, &format!("`{key}`"))).map(|t| t.value);
     Transport {
@@ -202,6 +209,7 @@ fn transport(lift: &mut Lift<'_>, node: &Node) -> Transport {
         scheme: text("scheme"),
         base_url: text("base_url"),
         trust_proxy,
+        trusted_proxies,
         stateless,
         tls: http.get("tls").and_then(|n| tls(lift, n)),
     }
@@ -261,7 +269,7 @@ fn projects(lift: &mut Lift<'_>, node: &Node) -> Vec<Profile> {
             if let Some(audit) = entry.value.get("audit") {
                 lift.map(audit, "`audit`", &["signing_key", "hmac_key", "checkpoint_sink"]);
             }
-            for key in ["plugin", "auth", "telemetry"] {
+            for key in ["plugin", "telemetry"] {
                 if let Some(part) = entry.value.get(key) {
                     lift.entries(part, &format!("`{key}`"));
                 }
@@ -271,7 +279,7 @@ fn projects(lift: &mut Lift<'_>, node: &Node) -> Vec<Profile> {
                 profile: Spanned::new(entry.key.clone(), entry.key_span),
                 secrets: entry.value.get("secrets").map_or_else(Vec::new, |n| secrets(lift, n)),
                 plugin: part("plugin"),
-                auth: part("auth"),
+                auth: entry.value.get("auth").map(|n| auth::read(lift, n)),
                 audit: part("audit"),
                 telemetry: part("telemetry"),
             });
