@@ -1,8 +1,8 @@
-//! Who may call: identity providers and their tokens.
+//! Who may call: identity providers, their tokens, and ours.
 
 pub mod claims;
 pub mod clock;
-pub mod constant;
+pub mod config;
 pub mod fetch;
 pub mod jose;
 pub mod provider;

@@ -170,6 +170,13 @@ pub fn run(
     for note in &config.notes {
         tracing::warn!("{note}");
     }
+    if let Some(auth) = &config.auth {
+        bail!(
+            "`{}.provider` is set, and this release has no identity providers; it does not start \
+             without the authentication that its configuration asks for",
+            auth.place
+        );
+    }
     let principal = Arc::new(principal(runtime, reach.user_context.as_deref())?);
     let asked = reach.transport.or(match config.transport.provider {
         Some(mxcp_schemas::document::user::Provider::Stdio) => Some(Transport::Stdio),

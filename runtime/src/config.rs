@@ -4,6 +4,7 @@
 //! would leave the server more open than its configuration says.
 
 mod concealed;
+pub mod private;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,9 @@ use mxcp_schemas::diagnostic::{Diagnostic, Severity};
 use mxcp_schemas::document::user::{self, Profile, Provider, Transport, User};
 use mxcp_schemas::yaml::{self, Kind, Node};
 use serde_json::Value;
+
+use crate::auth::config::AuthConfig;
+use crate::transport::network::{Network, private_networks};
 
 pub use concealed::Concealed;
 pub use reference::{ReferenceError, resolve};
@@ -30,6 +34,8 @@ pub trait Surroundings {
     fn variable(&self, name: &str) -> Option<String>;
     /// The content of a file.
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// The permissions of a file, where there are such.
+    fn mode(&self, path: &Path) -> Option<u32>;
 }
 
 /// The process that this is.
@@ -44,6 +50,10 @@ impl Surroundings for Process {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         std::fs::read(path)
     }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        private::mode_of(path)
+    }
 }
 
 /// What a deployment sets, references resolved.
@@ -51,6 +61,10 @@ impl Surroundings for Process {
 pub struct Config {
     /// how clients reach the server
     pub transport: Transport,
+    /// whose forwarding headers count: nobody's unless configured
+    pub trusted_proxies: Vec<Network>,
+    /// how callers are authenticated; without it nobody is
+    pub auth: Option<AuthConfig>,
     /// keys of the audit trail
     pub audit: AuditKeys,
     /// named secrets of the project
@@ -102,9 +116,20 @@ pub enum ConfigError {
         /// what is wrong, each with its place
         problems: Vec<String>,
     },
+    /// The file holds secrets and others can read it.
+    #[error(transparent)]
+    Exposed(#[from] private::Exposed),
     /// A reference cannot be resolved.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// A value that is none of its kind.
+    #[error("`{place}`: {problem}")]
+    Value {
+        /// where it is set
+        place: String,
+        /// what is wrong
+        problem: String,
+    },
     /// A secret that the project needs is not there.
     #[error(
         "the project needs the secret `{secret}`; define it under `projects.{project}.profiles.{profile}.secrets`"
@@ -171,7 +196,13 @@ pub fn load(
         },
     };
     match around.file(&path) {
-        Ok(bytes) => understand(&parse(&path, &bytes)?, around, wanted),
+        Ok(bytes) => {
+            let user = parse(&path, &bytes)?;
+            if private::holds_secrets(&user) {
+                private::check(&path, around.mode(&path))?;
+            }
+            understand(&user, around, wanted)
+        }
         Err(error) if may_be_missing && error.kind() == std::io::ErrorKind::NotFound => {
             understand(&User::default(), around, wanted)
         }
@@ -212,11 +243,21 @@ fn understand(
 ) -> Result<Config, ConfigError> {
     let mut notes = Vec::new();
     let transport = transport(&user.transport, around, &mut notes)?;
+    let trusted_proxies = trusted_proxies(&user.transport)?;
     let place = format!("projects.{}.profiles.{}", wanted.project, wanted.profile);
     let profile = user.profile(wanted.project, wanted.profile);
-    let mut config = Config { transport, audit: AuditKeys::default(), secrets: Vec::new(), notes };
+    let mut config = Config {
+        transport,
+        trusted_proxies,
+        auth: None,
+        audit: AuditKeys::default(),
+        secrets: Vec::new(),
+        notes,
+    };
     if let Some(profile) = profile {
-        refuse_providers(profile, &place)?;
+        if let Some(auth) = &profile.auth {
+            config.auth = AuthConfig::resolve(auth, around, &format!("{place}.auth"))?;
+        }
         if let Some(audit) = &profile.audit {
             config.audit = audit_keys(audit, around, &format!("{place}.audit"))?;
         }
@@ -243,15 +284,6 @@ fn transport(
     around: &dyn Surroundings,
     notes: &mut Vec<String>,
 ) -> Result<Transport, ConfigError> {
-    if written.tls.is_some() {
-        return Err(ConfigError::Unsupported {
-            place: "transport.http.tls".into(),
-            problem: "this release does not serve TLS itself; put a proxy in front of it",
-        });
-    }
-    if written.trust_proxy {
-        notes.push("`transport.http.trust_proxy` is set and not supported: ignored".into());
-    }
     if written.provider == Some(Provider::Sse) {
         notes.push(
             "`transport.provider: sse` is deprecated; streamable HTTP is served instead".into(),
@@ -261,7 +293,14 @@ fn transport(
         let place = format!("transport.http.{key}");
         value.as_ref().map(|value| resolve(value, &place, around)).transpose()
     };
+    let tls = written.tls.as_ref().map(|(cert, key)| {
+        Ok::<_, ReferenceError>((
+            resolve(cert, "transport.http.tls.cert", around)?,
+            resolve(key, "transport.http.tls.key", around)?,
+        ))
+    });
     Ok(Transport {
+        tls: tls.transpose()?,
         host: text(&written.host, "host")?,
         scheme: text(&written.scheme, "scheme")?,
         base_url: text(&written.base_url, "base_url")?,
@@ -269,17 +308,26 @@ fn transport(
     })
 }
 
-/// Refuses to start where callers should be authenticated: nobody would be.
-fn refuse_providers(profile: &Profile, place: &str) -> Result<(), ConfigError> {
-    let Some(auth) = &profile.auth else { return Ok(()) };
-    match auth.get("provider").map(|node| &node.kind) {
-        None | Some(Kind::Null) => Ok(()),
-        Some(Kind::String(text)) if text.text == "none" => Ok(()),
-        Some(_) => Err(ConfigError::Unsupported {
-            place: format!("{place}.auth.provider"),
-            problem: "this release has no identity providers; it does not start without the \
-                      authentication that its configuration asks for",
-        }),
+/// The networks whose forwarding headers count.
+fn trusted_proxies(written: &Transport) -> Result<Vec<Network>, ConfigError> {
+    if !written.trust_proxy {
+        return Ok(Vec::new());
+    }
+    let Some(networks) = &written.trusted_proxies else { return Ok(private_networks()) };
+    let network = |text: &String| {
+        Network::parse(text).ok_or_else(|| ConfigError::Value {
+            place: "transport.http.trusted_proxies".into(),
+            problem: format!("`{text}` is no network such as `10.0.0.0/8` or `::1`"),
+        })
+    };
+    networks.iter().map(network).collect()
+}
+
+/// A path below the home folder, when it begins with `~/`.
+pub fn expand_home(path: &str, around: &dyn Surroundings) -> PathBuf {
+    match (path.strip_prefix("~/"), around.variable("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(path),
     }
 }
 

@@ -3,4 +3,5 @@
 pub mod doors;
 pub mod headers;
 pub mod http;
+pub mod network;
 pub mod stdio;

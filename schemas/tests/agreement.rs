@@ -86,7 +86,10 @@ const USERS: &[(&str, bool)] = &[
     ),
     ("projects: {a: {profiles: {b: {auth: {provider: gihub}}}}}", false),
     ("projects: {a: {profiles: {b: {auth: {provider: github}}}}}", false),
-    ("projects: {a: {profiles: {b: {auth: {provider: keycloak, keycloak: {client_id: c}}}}}}", false),
+    (
+        "projects: {a: {profiles: {b: {auth: {provider: keycloak, keycloak: {client_id: c}}}}}}",
+        false,
+    ),
     ("projects: {a: {profiles: {b: {auth: {github: {client_id: c, config_url: x}}}}}}", false),
     ("projects: {a: {profiles: {b: {auth: {github: {client_id: c, callback_path: x}}}}}}", false),
     ("projects: {a: {profiles: {b: {auth: {mode: both}}}}}", false),

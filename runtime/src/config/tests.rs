@@ -9,6 +9,7 @@ use super::*;
 struct World {
     variables: HashMap<&'static str, &'static str>,
     files: HashMap<&'static str, &'static str>,
+    mode: Option<u32>,
 }
 
 impl World {
@@ -41,6 +42,10 @@ impl Surroundings for World {
     fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
         let content = path.to_str().and_then(|path| self.files.get(path));
         content.map(|text| text.as_bytes().to_vec()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn mode(&self, _: &Path) -> Option<u32> {
+        self.mode
     }
 }
 
@@ -99,19 +104,84 @@ fn what_leads_nowhere_names_place_and_reference_and_no_value() {
 }
 
 #[test]
-fn what_would_be_unsafe_to_ignore_stops_the_start() {
-    let auth = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: github}}}}}");
-    assert!(auth.error().contains("`projects.clinic.profiles.dev.auth.provider` is set"));
-    let none = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: none}}}}}");
-    assert!(none.load().is_ok());
-    let odd = World::with("projects: {clinic: {profiles: {dev: {auth: {provider: [github]}}}}}");
-    assert!(odd.load().is_err());
-    let tls = World::with("transport: {http: {tls: {cert: a, key: b}}}");
-    assert!(tls.error().contains("`transport.http.tls`"));
+fn authentication_is_resolved_with_its_place() {
+    let file = "
+projects:
+  clinic:
+    profiles:
+      dev:
+        auth:
+          provider: keycloak
+          keycloak: {client_id: app, client_secret: '${SECRET}', server_url: 'https://${HOST}', realm: r}
+          clients: [{client_id: c, client_secret: '${SECRET}', redirect_uris: ['https://${HOST}/cb']}]
+          authorization: {required_scopes: [read]}
+";
+    let mut world = World::with(file);
+    let error = world.error();
+    assert!(
+        error.contains("`projects.clinic.profiles.dev.auth.keycloak.client_secret`"),
+        "{error}"
+    );
+    world.variables.extend([("SECRET", "s3cr3t"), ("HOST", "h.example")]);
+    let config = world.load().unwrap();
+    let auth = config.auth.as_ref().unwrap();
+    assert_eq!(auth.provider.values[0], ("server_url".into(), "https://h.example".into()));
+    assert_eq!(auth.provider.callback_path, "/auth/keycloak/callback");
+    assert_eq!(auth.store, Path::new("/home/ada/.mxcp/oauth.db"));
+    assert_eq!(auth.clients[0].redirect_uris, ["https://h.example/cb"]);
+    assert_eq!(auth.required_scopes, ["read"]);
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn nothing_that_is_configured_wrongly_is_ignored() {
+    let auth = |auth: &str| {
+        let file = format!("projects: {{clinic: {{profiles: {{dev: {{auth: {auth}}}}}}}}}");
+        World::with(file.leak())
+    };
+    assert_eq!(auth("{provider: none}").load().unwrap().auth, None);
+    assert!(auth("{provider: [github]}").load().is_err());
+    assert!(auth("{provider: gihub}").error().contains("did you mean `github`"));
+    assert!(auth("{provider: github}").error().contains("needs `github`"));
+    let postgres = "{provider: github, github: {client_id: a}, persistence: {type: postgres}}";
+    assert!(auth(postgres).error().contains("auth.persistence.type"));
+    let tls = World::with("transport: {http: {tls: {cert: 'a', key: '${NOPE}'}}}");
+    assert!(tls.error().contains("`transport.http.tls.key`"));
+    let proxies = "transport: {http: {trust_proxy: true, trusted_proxies: [everywhere]}}";
+    assert!(World::with(proxies).error().contains("`everywhere` is no network"));
     let mut profile = World::default();
     profile.variables.insert("MXCP_PROFILE", "prod");
     assert!(profile.error().contains("the bundle holds `dev`"));
     assert_eq!(World::with("transport: {provider: sse}").load().unwrap().notes.len(), 1);
+}
+
+#[test]
+fn a_file_with_secrets_is_for_its_owner_alone() {
+    let with = |profile: &str, mode| {
+        let file = format!("projects: {{clinic: {{profiles: {{other: {{{profile}}}}}}}}}");
+        World { mode: Some(mode), ..World::with(file.leak()) }
+    };
+    let secrets = [
+        "auth: {provider: github, github: {client_id: a, client_secret: b}}",
+        "auth: {clients: [{client_id: a, client_secret: b, redirect_uris: []}]}",
+        "auth: {persistence: {auth_encryption_key: b}}",
+        "audit: {hmac_key: b}",
+        "secrets: [{name: a, type: s3, parameters: {SECRET: b}}]",
+        "secrets: [{name: a, type: http, parameters: {extra: {token: [b]}}}]",
+    ];
+    for secret in secrets {
+        for mode in [0o100_644, 0o100_640, 0o100_602] {
+            let error = with(secret, mode).error();
+            assert!(error.contains("run `chmod 600 /home/ada/.mxcp/config.yml`"), "{secret}");
+        }
+        assert!(with(secret, 0o100_600).load().is_ok(), "{secret}");
+    }
+    for other in [
+        "auth: {provider: github, github: {client_id: a, client_secret: '${B}'}}",
+        "secrets: [{name: a, type: s3, parameters: {region: eu, SECRET: 'file:///b'}}]",
+    ] {
+        assert!(with(other, 0o100_644).load().is_ok(), "{other}");
+    }
 }
 
 #[test]

@@ -184,7 +184,16 @@ fn transport(lift: &mut Lift<'_>, node: &Node) -> Transport {
     let Some(http) = node.get("http") else {
         return Transport { provider, ..Transport::default() };
     };
-    let known = ["host", "port", "scheme", "base_url", "trust_proxy", "trusted_proxies", "stateless", "tls"];
+    let known = [
+        "host",
+        "port",
+        "scheme",
+        "base_url",
+        "trust_proxy",
+        "trusted_proxies",
+        "stateless",
+        "tls",
+    ];
     lift.map(http, "`http`", &known);
     let mut flag = |key: &str| {
         http.get(key).is_some_and(|n| lift.boolean(n, &format!("`{key}`")).unwrap_or(false))
@@ -197,9 +206,9 @@ fn transport(lift: &mut Lift<'_>, node: &Node) -> Transport {
         }
         port
     });
-    let trusted_proxies = http.get("trusted_proxies").map(|n| {
-        lift.texts(n, "`trusted_proxies`").into_iter().map(|text| text.value).collect()
-    });
+    let trusted_proxies = http
+        .get("trusted_proxies")
+        .map(|n| lift.texts(n, "`trusted_proxies`").into_iter().map(|text| text.value).collect());
     let mut text =
         |key: &str| http.get(key).and_then(|n| lift.text(n, &format!("`{key}`"))).map(|t| t.value);
     Transport {
