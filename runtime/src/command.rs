@@ -1,23 +1,22 @@
 //! The commands of `mxcp-runtime`, and what `mxcp serve` shares with them.
 
-use std::net::{IpAddr, SocketAddr};
+mod http;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use tokio::net::TcpListener;
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::AppendError;
 use crate::bundle::Bundle;
-use crate::config::{Config, DEFAULT_HOST, DEFAULT_PORT};
+use crate::config::Config;
 use crate::launch::{Launch, launch};
 use crate::mcp::server::Server;
 use crate::principal::Principal;
 use crate::serve::Runtime;
-use crate::transport::doors::Doors;
-use crate::transport::http::{self, ENDPOINT, Http};
 use crate::transport::stdio::{self, Speaker};
+use http::Everybody;
 
 /// Serve a bundle of MCP endpoints
 #[derive(Debug, clap::Parser)]
@@ -170,13 +169,6 @@ pub fn run(
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    if let Some(auth) = &config.auth {
-        bail!(
-            "`{}.provider` is set, and this release has no identity providers; it does not start \
-             without the authentication that its configuration asks for",
-            auth.place
-        );
-    }
     let principal = Arc::new(principal(runtime, reach.user_context.as_deref())?);
     let asked = reach.transport.or(match config.transport.provider {
         Some(mxcp_schemas::document::user::Provider::Stdio) => Some(Transport::Stdio),
@@ -193,7 +185,7 @@ pub fn run(
             let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
             return Ok(stdio::run(server, speaker, input, output, stop.clone()).await?);
         }
-        serve_http(server, principal, config, reach, operator, stop.clone()).await
+        http::serve(server, Everybody { principal, operator }, config, reach, stop.clone()).await
     });
     // A read of standard input cannot be cancelled; the process does not wait for it.
     threads.shutdown_background();
@@ -224,52 +216,6 @@ fn announce(
         "process": std::process::id(),
     });
     runtime.trail().system_blocking(kind, &event).map(drop)
-}
-
-async fn serve_http(
-    server: Arc<Server>,
-    principal: Arc<Principal>,
-    config: &Config,
-    reach: &Reach,
-    operator: bool,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let host = reach.host.as_deref().or(config.transport.host.as_deref()).unwrap_or(DEFAULT_HOST);
-    let port = reach.port.or(config.transport.port).unwrap_or(DEFAULT_PORT);
-    let address = resolve(host, port).await?;
-    if !address.ip().is_loopback() {
-        if reach.user_context.is_some() {
-            bail!(
-                "`--user-context` makes everybody who connects that person, so it is taken only on this machine; listen on `localhost`"
-            );
-        }
-        if !reach.allow_anonymous {
-            bail!(
-                "`{host}` is reached from outside, and nobody is authenticated; listen on `localhost`, or say `--allow-anonymous`"
-            );
-        }
-    }
-    let doors = Doors::new(address.ip(), config.transport.base_url.as_deref())
-        .context("`transport.http.base_url` is no http or https URL")?;
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let bound = listener.local_addr()?;
-    eprintln!("serving {} on http://{bound}{ENDPOINT}", server.runtime.project());
-    http::run(listener, Http { server, doors, principal, operator }, stop).await;
-    Ok(())
-}
-
-async fn resolve(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, port));
-    }
-    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-        .await
-        .with_context(|| format!("the host `{host}` is not known"))?
-        .collect();
-    // Clients that are told `localhost` try the older protocol first or at once.
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.into_iter().next().with_context(|| format!("the host `{host}` has no address"))
 }
 
 /// Who calls: as described, or nobody known.

@@ -17,7 +17,7 @@ use mxcp_schemas::bundle::manifest::UserAttribute;
 use crate::auth::provider::Person;
 use crate::check::Checks;
 use crate::gate::Meter;
-use crate::json::Json;
+use crate::json::{Json, get};
 
 /// What a bundle says about callers.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +41,20 @@ pub struct Principal {
     names: Box<[Box<str>]>,
     symbols_map: OnceLock<Datum>,
     remembered: Box<[AtomicU8]>,
+    account: Option<Account>,
     /// counts the calls of this caller
-    pub meter: Meter,
+    pub meter: Arc<Meter>,
+}
+
+/// An account, and the client that uses it: what a session is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// who vouches for it
+    pub issuer: String,
+    /// its id there
+    pub subject: String,
+    /// the client that acts in its name
+    pub client: Option<String>,
 }
 
 /// Who somebody is, for the audit trail and for SQL. Null where nothing usable is known.
@@ -111,13 +123,39 @@ impl Principal {
         claims::from_person(vocabulary, person, capabilities)
     }
 
-    /// Whether two are the same caller: one value, or one account of one provider. Two who have no
-    /// account are the same only if both are anonymous.
+    /// The same caller with the account that sessions are bound to, and what counts its calls.
+    #[must_use]
+    pub fn with_account(self, account: Account, meter: Arc<Meter>) -> Self {
+        Self { account: Some(account), meter, ..self }
+    }
+
+    /// Who a person is, for records.
+    pub fn identity_of(person: &Person) -> Identity {
+        let raw = person.claims.members();
+        let text = |name: &str| get(&raw, name).and_then(Json::as_str).map(str::to_owned);
+        Identity {
+            user_id: Some(person.user_id.clone()),
+            username: person.naming.username.iter().find_map(|name| text(name)),
+            email: text(person.naming.email),
+            provider: Some(person.provider.clone()),
+        }
+    }
+
+    /// Whether two are the same caller: one value, or one account of one provider that acts through
+    /// one client. Two who have no account are the same only if both are anonymous.
     pub fn is_same(a: &Arc<Self>, b: &Arc<Self>) -> bool {
+        if a.account.is_some() || b.account.is_some() {
+            return a.account == b.account;
+        }
         Arc::ptr_eq(a, b)
             || (a.identity.user_id == b.identity.user_id
                 && a.identity.provider == b.identity.provider
                 && (a.identity.user_id.is_some() || (a.is_anonymous && b.is_anonymous)))
+    }
+
+    /// The account, for callers who were authenticated.
+    pub const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
     }
 
     /// Who this is.

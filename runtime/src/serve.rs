@@ -1,5 +1,7 @@
 //! A bundle at work.
 
+use std::sync::Arc;
+
 use mxcp_policy::datum::Symbols;
 use mxcp_policy::predicate::LinkError;
 use mxcp_schemas::bundle::container::{Bundle as Contents, OpenError, Opened};
@@ -9,14 +11,15 @@ use rkyv::rancor;
 use crate::arguments::Parameters;
 use crate::audit::Trail;
 use crate::audit::redact::Redactor;
+use crate::auth::provider::Person;
 use crate::bundle::Bundle;
 use crate::check::Checks;
 use crate::duckdb::Pool;
 use crate::endpoint::prepared::{self, Machinery, PrepareError, Prepared};
 use crate::endpoint::{Catalog, Endpoint};
-use crate::gate::Gate;
+use crate::gate::{Gate, Meter};
 use crate::limits::{Limits, UnknownLimit, size};
-use crate::principal::{ContextError, Principal, Vocabulary};
+use crate::principal::{Account, ContextError, Principal, Vocabulary};
 use crate::prompt::Renderer;
 
 /// Everything that calls need.
@@ -113,6 +116,19 @@ impl Runtime {
     /// When the text is not a JSON object.
     pub fn principal(&self, context: &str) -> Result<Principal, ContextError> {
         Principal::from_context(self.vocabulary(), context)
+    }
+
+    /// Somebody who was authenticated: as the identity provider describes them, with the
+    /// capabilities that follow from that.
+    pub fn authenticated(
+        &self,
+        person: &Person,
+        capabilities: &[String],
+        account: Account,
+        meter: Arc<Meter>,
+    ) -> Principal {
+        Principal::authenticated(self.vocabulary(), person, capabilities)
+            .with_account(account, meter)
     }
 
     fn vocabulary(&self) -> Vocabulary<'_> {

@@ -5,3 +5,4 @@ pub mod headers;
 pub mod http;
 pub mod network;
 pub mod stdio;
+pub mod visitor;

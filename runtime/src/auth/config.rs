@@ -50,6 +50,8 @@ pub struct ProviderConfig {
     pub audience: Vec<String>,
     /// whether a token is accepted that nothing says is meant for this server
     pub allow_unaudienced: bool,
+    /// whether userinfo is asked for claims that a token does not have
+    pub ask_userinfo: bool,
     /// from claims to capabilities
     pub claim_mappings: Vec<ClaimMapping>,
 }
@@ -152,6 +154,7 @@ fn provider_config(
             .map(|audience| resolve(audience, &at("audience"), around))
             .collect::<Result<_, _>>()?,
         allow_unaudienced: settings.allow_unaudienced,
+        ask_userinfo: settings.ask_userinfo,
         claim_mappings: settings.claim_mappings.clone(),
     })
 }

@@ -1,7 +1,7 @@
 //! From claims to attributes.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, OnceLock};
 
 use mxcp_policy::datum::{Datum, List, Symbols};
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
@@ -10,7 +10,6 @@ use super::{Identity, Principal, Vocabulary, builtin_slot};
 use crate::arguments::read_strictly;
 use crate::auth::claims::find;
 use crate::auth::provider::Person;
-use crate::gate::Meter;
 use crate::json::{self, Json, Member};
 
 /// The principal that a user context describes.
@@ -201,7 +200,8 @@ impl<'b> Slots<'b> {
             attributes: self.values.into_boxed_slice(),
             symbols_map: OnceLock::new(),
             remembered: (0..self.vocabulary.memory).map(|_| AtomicU8::new(0)).collect(),
-            meter: Meter::default(),
+            account: None,
+            meter: Arc::default(),
         }
     }
 }

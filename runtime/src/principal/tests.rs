@@ -29,7 +29,7 @@ impl World {
         }
     }
 
-    fn vocabulary(&self) -> Vocabulary<'_> {
+    pub(crate) fn vocabulary(&self) -> Vocabulary<'_> {
         Vocabulary {
             symbols: &self.symbols,
             attributes: &self.attributes,

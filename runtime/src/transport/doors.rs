@@ -33,6 +33,16 @@ pub enum Refused {
     Host,
 }
 
+impl Refused {
+    /// The word that records use.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// A host, in lower case, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Authority {

@@ -6,14 +6,16 @@ pub mod listen;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::header::{
+    ACCEPT, ALLOW, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use futures_util::StreamExt as _;
@@ -23,7 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::{Doors, Refused};
 use super::headers;
-use crate::audit::Refusal;
+use super::visitor::{Reached, Visitor};
+use crate::audit::Refusal as Recorded;
+use crate::auth::admission::{Admission, Way};
+use crate::auth::bearer::Refusal;
+use crate::auth::issuer;
 use crate::limits::{Limits, size};
 use crate::mcp::fault::Fault;
 use crate::mcp::jsonrpc::Code;
@@ -32,6 +38,8 @@ use crate::principal::Principal;
 
 /// Where messages are posted.
 pub const ENDPOINT: &str = "/mcp";
+/// Where clients learn which authorization server to ask (RFC 9728).
+pub const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// What the HTTP endpoint serves, and to whom.
 #[derive(Debug)]
@@ -40,10 +48,24 @@ pub struct Http {
     pub server: Arc<Server>,
     /// which hosts and origins are ours
     pub doors: Doors,
-    /// who everybody is, without authentication
-    pub principal: Arc<Principal>,
-    /// whether everybody operates the server
-    pub operator: bool,
+    /// how clients reach it
+    pub reached: Reached,
+    /// who they are
+    pub callers: Callers,
+}
+
+/// Who sends requests.
+#[derive(Debug, Clone)]
+pub enum Callers {
+    /// everybody is the same person
+    Everybody {
+        /// that person
+        principal: Arc<Principal>,
+        /// whether they operate the server
+        operator: bool,
+    },
+    /// whoever their token says
+    Known(Arc<Admission>),
 }
 
 /// Serves until `stop` is cancelled.
@@ -58,19 +80,52 @@ pub async fn run(listener: TcpListener, http: Http, stop: CancellationToken) {
     let unread = {
         let http = Arc::clone(&http);
         // hyper has answered already, or has nobody to answer to.
-        Arc::new(move |peer, reason| drop(http.refuse(peer, reason, 400, reason)))
+        Arc::new(move |peer, reason| drop(http.refuse(peer.ip(), reason, 400, reason)))
     };
     listen::serve(listener, router(http), settings, unread, stop).await;
 }
 
 /// The routes.
 pub fn router(http: Arc<Http>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route(ENDPOINT, any(endpoint))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .fallback(elsewhere)
-        .with_state(http)
+        .fallback(elsewhere);
+    let Callers::Known(admission) = &http.callers else { return router.with_state(http) };
+    let router = router
+        .route(RESOURCE_METADATA, get(resource))
+        .route(&format!("{RESOURCE_METADATA}/{{*path}}"), get(resource));
+    let Way::Issuer(issuer) = admission.way() else { return router.with_state(http) };
+    let (reached, doors) = (http.reached.clone(), http.doors.clone());
+    let ours = issuer::routes(Arc::clone(issuer), reached, doors);
+    router.with_state(http).merge(ours)
+}
+
+/// What the endpoint is as a protected resource (RFC 9728): the same document with and without the
+/// path of the endpoint in its URL.
+async fn resource(
+    State(http): State<Arc<Http>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = http.reached.visitor(peer, &parts.uri, &parts.headers);
+    if let Err(refused) = admit(&http.doors, &visitor, &parts.headers) {
+        return http.refuse(visitor.address, refused.reason(), 403, &refused.to_string());
+    }
+    let suffix = parts.uri.path().strip_prefix(RESOURCE_METADATA).unwrap_or_default();
+    let resource = issuer::resource_of(&visitor);
+    let path = resource.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
+    let Callers::Known(admission) = &http.callers else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if !suffix.is_empty() && suffix != path && suffix != ENDPOINT {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let servers = admission.authorization_servers(&visitor).await;
+    let (name, scopes) = (http.server.runtime.project(), admission.required_scopes());
+    issuer::metadata::protected_resource(&resource, name, &servers, scopes)
 }
 
 /// Whether calls can be answered: not while their records cannot be written.
@@ -88,7 +143,7 @@ async fn elsewhere(
     State(http): State<Arc<Http>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
 ) -> Response {
-    http.refuse(peer, "path", 404, "there is nothing here; messages are sent to `/mcp`")
+    http.refuse(peer.ip(), "path", 404, "there is nothing here; messages are sent to `/mcp`")
 }
 
 async fn endpoint(
@@ -97,52 +152,64 @@ async fn endpoint(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(refused) = admit(&http.doors, &parts.uri, &parts.headers) {
-        let reason = match refused {
-            Refused::Origin => "origin",
-            Refused::Host => "host",
-        };
-        return http.refuse(peer, reason, 403, &refused.to_string());
+    let visitor = http.reached.visitor(peer, &parts.uri, &parts.headers);
+    let address = visitor.address;
+    if let Err(refused) = admit(&http.doors, &visitor, &parts.headers) {
+        return http.refuse(address, refused.reason(), 403, &refused.to_string());
     }
-    let visit = Visit { http, peer, headers: Arc::new(parts.headers) };
+    let (principal, operator) = match &http.callers {
+        Callers::Everybody { principal, operator } => (Arc::clone(principal), *operator),
+        Callers::Known(admission) => match admission.admit(&parts.uri, &parts.headers).await {
+            Ok(admitted) => (Arc::clone(&admitted.principal), false),
+            Err(refusal) => return http.turn_away(&visitor, admission, refusal),
+        },
+    };
+    let headers = Arc::new(parts.headers);
+    let visit = Visit { http, address, headers, principal, operator };
     match parts.method.as_str() {
         "POST" => visit.post(body).await,
         "DELETE" => visit.delete().await,
         _ => {
             let message = "messages are sent with POST";
-            let mut response = visit.http.refuse(peer, "method", 405, message);
+            let mut response = visit.http.refuse(address, "method", 405, message);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
             response
         }
     }
 }
 
-fn admit(doors: &Doors, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
-    let one = |name| {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            // What is not plain text, or stands there twice, is nobody of ours.
-            (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
-            (Some(_), Some(_)) => Err(()),
-        }
+/// Whether a visitor is let in: what they say of the host and the page that they come from.
+///
+/// # Errors
+/// When these are none of ours.
+pub fn admit(doors: &Doors, visitor: &Visitor, headers: &HeaderMap) -> Result<(), Refused> {
+    let mut hosts = headers.get_all(HOST).iter();
+    // What stands there twice is nobody of ours.
+    if hosts.next().is_some() && hosts.next().is_some() {
+        return Err(Refused::Host);
+    }
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let origin = match (origins.next(), origins.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().map_err(|_| Refused::Origin)?),
+        (Some(_), Some(_)) => return Err(Refused::Origin),
     };
-    let host = one(HOST).map_err(|()| Refused::Host)?;
-    let origin = one(ORIGIN).map_err(|()| Refused::Origin)?;
-    doors.admit(host.or_else(|| uri.authority().map(http::uri::Authority::as_str)), origin)
+    doors.admit(visitor.host.as_deref(), origin)
 }
 
 /// A request that was let in.
 struct Visit {
     http: Arc<Http>,
-    peer: SocketAddr,
+    address: IpAddr,
     headers: Arc<HeaderMap>,
+    principal: Arc<Principal>,
+    operator: bool,
 }
 
 impl Visit {
     async fn post(self, body: Body) -> Response {
         let refuse =
-            |reason, status, message: &str| self.http.refuse(self.peer, reason, status, message);
+            |reason, status, message: &str| self.http.refuse(self.address, reason, status, message);
         if !self.is_json() {
             return refuse("media_type", 415, "the content type must be `application/json`");
         }
@@ -187,7 +254,7 @@ impl Visit {
         let arrival = self.arrival(CancellationToken::new());
         match headers::single(&self.headers, headers::SESSION_ID) {
             Ok(Some(id)) => respond(self.http.server.end_session(id, &arrival).await),
-            Ok(None) => self.http.refuse(self.peer, "method", 405, "there is no session to end"),
+            Ok(None) => self.http.refuse(self.address, "method", 405, "there is no session to end"),
             Err(fault) => respond(self.http.server.reject(None, fault, &arrival).await),
         }
     }
@@ -195,10 +262,10 @@ impl Visit {
     fn arrival(&self, cancel: CancellationToken) -> Arrival {
         Arrival {
             headers: Some(Arc::clone(&self.headers)),
-            principal: Arc::clone(&self.http.principal),
+            principal: Arc::clone(&self.principal),
             via: CallerType::Http,
-            client_ip: Some(self.peer.ip().to_canonical().to_string().into()),
-            operator: self.http.operator,
+            client_ip: Some(self.address.to_string().into()),
+            operator: self.operator,
             cancel,
         }
     }
@@ -247,19 +314,33 @@ impl Http {
     /// Refuses a request before it is a message, and adds it to the sums of the audit trail.
     fn refuse(
         &self,
-        peer: SocketAddr,
+        address: IpAddr,
         reason: &'static str,
         status: u16,
         message: &str,
     ) -> Response {
-        let address = Some(peer.ip());
-        let _receipt = self.server.runtime.trail().refuse(&Refusal {
+        let address = Some(address);
+        let _receipt = self.server.runtime.trail().refuse(&Recorded {
             caller: CallerType::Http,
             address,
             reason,
         });
         let fault = Fault::new(Code::InvalidRequest, message).with_status(status);
         respond(Answer::fault(None, &fault))
+    }
+
+    /// Refuses a request without a token that would open anything, and says how to get one.
+    fn turn_away(&self, visitor: &Visitor, admission: &Admission, refusal: Refusal) -> Response {
+        let message = refusal.to_string();
+        let mut response =
+            self.refuse(visitor.address, refusal.reason(), refusal.status(), &message);
+        let metadata = format!("{}{RESOURCE_METADATA}{ENDPOINT}", visitor.base_url);
+        let headers = response.headers_mut();
+        match refusal.challenge(&metadata, admission.required_scopes()) {
+            Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge),
+            None => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
+        };
+        response
     }
 }
 

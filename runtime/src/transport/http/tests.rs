@@ -120,8 +120,8 @@ async fn start(context: Option<&str>, stateless: bool) -> Running {
     let http = Http {
         server: Arc::new(Server::new(runtime, stateless)),
         doors: Doors::new(address.ip(), None).unwrap(),
-        principal: Arc::new(principal),
-        operator: false,
+        reached: Reached::directly(None),
+        callers: Callers::Everybody { principal: Arc::new(principal), operator: false },
     };
     let stop = CancellationToken::new();
     let ended = tokio::spawn(run(listener, http, stop.clone()));

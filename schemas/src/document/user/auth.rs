@@ -50,6 +50,8 @@ pub struct Settings {
     pub audience: Vec<String>,
     /// whether a token is accepted that nothing says is meant for this server
     pub allow_unaudienced: bool,
+    /// whether userinfo is asked for claims that a token does not have
+    pub ask_userinfo: bool,
     /// from claims to capabilities
     pub claim_mappings: Vec<ClaimMapping>,
     /// further parameters of the authorization request
@@ -123,6 +125,7 @@ pub const COMMON_KEYS: &[&str] = &[
     "claim_mappings",
     "audience",
     "allow_unaudienced",
+    "ask_userinfo",
 ];
 
 /// The identity providers, sorted by name.
@@ -136,7 +139,15 @@ pub static PROVIDERS: &[ProviderKeys] = &[
     ProviderKeys {
         name: "google",
         required: &[],
-        optional: &["auth_url", "token_url", "userinfo_url", "jwks_url", "issuer", "revoke_url"],
+        optional: &[
+            "auth_url",
+            "token_url",
+            "userinfo_url",
+            "tokeninfo_url",
+            "jwks_url",
+            "issuer",
+            "revoke_url",
+        ],
     },
     ProviderKeys { name: "keycloak", required: &["server_url", "realm"], optional: &[] },
     ProviderKeys {
@@ -245,6 +256,9 @@ fn settings(lift: &mut Lift<'_>, node: &Node, keys: &ProviderKeys) -> Settings {
             "audience" => settings.audience = audience(lift, value),
             "allow_unaudienced" => {
                 settings.allow_unaudienced = lift.boolean(value, &what).unwrap_or(false);
+            }
+            "ask_userinfo" => {
+                settings.ask_userinfo = lift.boolean(value, &what).unwrap_or(false);
             }
             "extra_authorize_params" => settings.extra_authorize_params = pairs(lift, value, &what),
             _ => {

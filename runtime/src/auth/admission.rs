@@ -1,0 +1,255 @@
+//! From the token of a request to the person who calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Uri};
+use tokio_util::sync::CancellationToken;
+
+use super::bearer::{self, Refusal};
+use super::cache::{Admitted, Cache, Context};
+use super::claims::Mappings;
+use super::clock::Clock;
+use super::issuer::{Issuer, Renewal};
+use super::login::Login;
+use super::provider::{Person, Provider};
+use super::secret::Digest;
+use super::store::{CLEANING_INTERVAL_S, GrantRow, StoreError, TokenRow};
+use super::verifier::{Refused, Verified, Verifier};
+use crate::principal::Account;
+use crate::serve::Runtime;
+use crate::transport::visitor::Visitor;
+
+/// Lets requests in, or turns them away.
+#[derive(Debug)]
+pub struct Admission {
+    runtime: Arc<Runtime>,
+    way: Way,
+    mappings: Mappings,
+    required_scopes: Vec<String>,
+    cache: Arc<Cache>,
+    context: Context,
+    clock: Clock,
+}
+
+/// Whose tokens are accepted.
+#[derive(Debug)]
+pub enum Way {
+    /// those that we issued
+    Issuer(Arc<Issuer>),
+    /// the provider's own
+    Verifier {
+        /// judges them
+        verifier: Arc<Verifier>,
+        /// who issues them
+        provider: Arc<dyn Provider>,
+    },
+}
+
+/// What an admission is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// what is served
+    pub runtime: Arc<Runtime>,
+    /// whose tokens are accepted
+    pub way: Way,
+    /// capabilities that claims give
+    pub mappings: Mappings,
+    /// scopes that a token must have
+    pub required_scopes: Vec<String>,
+    /// principals of tokens in use
+    pub cache: Arc<Cache>,
+    /// generation of the configuration
+    pub generation: u64,
+    /// the time
+    pub clock: Clock,
+}
+
+impl Admission {
+    /// Lets requests in by the tokens that they carry.
+    pub fn new(parts: Parts) -> Self {
+        let context = Context::new(parts.runtime.digest(), parts.generation);
+        Self {
+            runtime: parts.runtime,
+            way: parts.way,
+            mappings: parts.mappings,
+            required_scopes: parts.required_scopes,
+            cache: parts.cache,
+            context,
+            clock: parts.clock,
+        }
+    }
+
+    /// Scopes that a token must have.
+    pub fn required_scopes(&self) -> &[String] {
+        &self.required_scopes
+    }
+
+    /// Whose tokens are accepted.
+    pub const fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// Where clients get tokens; nowhere that we know of when the provider has no name as an issuer.
+    pub async fn authorization_servers(&self, visitor: &Visitor) -> Vec<String> {
+        match &self.way {
+            Way::Issuer(_) => vec![visitor.base_url.clone()],
+            Way::Verifier { provider, .. } => match provider.metadata().await {
+                Ok(metadata) => metadata.issuer.clone().into_iter().collect(),
+                Err(error) => {
+                    tracing::warn!(%error, "the identity provider does not say who it is");
+                    Vec::new()
+                }
+            },
+        }
+    }
+
+    /// Who sends a request: one look-up for a token that was seen before.
+    ///
+    /// # Errors
+    /// When the request has no token that is good now and allows this.
+    pub async fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
+        if bearer::is_in_query(uri) {
+            return Err(Refusal::InQuery);
+        }
+        let token = bearer::read(headers)?;
+        let digest = Digest::of(token);
+        let admitted = match self.cache.get(&digest, &self.context) {
+            Some(admitted) => self.again(&digest, admitted).await?,
+            None => match &self.way {
+                Way::Issuer(issuer) => self.first(issuer, &digest).await?,
+                Way::Verifier { verifier, .. } => self.foreign(verifier, token, &digest).await?,
+            },
+        };
+        if admitted.has_scopes { Ok(admitted) } else { Err(Refusal::Scope) }
+    }
+
+    /// A token that was seen before.
+    async fn again(
+        &self,
+        digest: &Digest,
+        admitted: Arc<Admitted>,
+    ) -> Result<Arc<Admitted>, Refusal> {
+        if !admitted.is_good(self.clock.now_s()) {
+            self.cache.remove(digest);
+            return Err(Refusal::Invalid);
+        }
+        let (Way::Issuer(issuer), Some(login)) = (&self.way, &admitted.login) else {
+            return Ok(admitted);
+        };
+        self.checked(issuer, digest, login).await?;
+        if login.version() == admitted.version {
+            return Ok(admitted);
+        }
+        // The provider says something new about the person.
+        self.first(issuer, digest).await
+    }
+
+    async fn checked(
+        &self,
+        issuer: &Arc<Issuer>,
+        digest: &Digest,
+        login: &Arc<Login>,
+    ) -> Result<(), Refusal> {
+        match issuer.check(login).await {
+            Renewal::Stands => Ok(()),
+            Renewal::Unknown => Err(Refusal::Unavailable),
+            Renewal::Ended => {
+                self.cache.remove(digest);
+                Err(Refusal::Invalid)
+            }
+        }
+    }
+
+    /// A token that was not seen before, or whose owner changed.
+    async fn first(&self, issuer: &Arc<Issuer>, digest: &Digest) -> Result<Arc<Admitted>, Refusal> {
+        let (_, _, login) = self.look_up(issuer, digest).await?;
+        self.checked(issuer, digest, &login).await?;
+        // Read before the row is, so that what changes in between is noticed at the next call.
+        let version = login.version();
+        let (token, grant, login) = self.look_up(issuer, digest).await?;
+        let principal = self.runtime.authenticated(
+            &grant.person,
+            &self.mappings.capabilities(&grant.person.claims),
+            account(&grant.person, Some(&grant.client_id)),
+            Arc::clone(&login.meter),
+        );
+        let has_scopes = self.has_scopes(&token.scopes);
+        let expires = token.expires.min(grant.expires);
+        let admitted =
+            Admitted::new(Arc::new(principal), expires, has_scopes, Some((login, version)));
+        Ok(self.remember(digest, admitted))
+    }
+
+    /// A token of the provider's that was not seen before.
+    async fn foreign(
+        &self,
+        verifier: &Verifier,
+        token: &str,
+        digest: &Digest,
+    ) -> Result<Arc<Admitted>, Refusal> {
+        let verified = verifier.verify(token).await.map_err(|refused| {
+            tracing::info!(reason = %refused, "a token was refused");
+            match refused {
+                Refused::Invalid(_) => Refusal::Invalid,
+                Refused::Unavailable(_) => Refusal::Unavailable,
+            }
+        })?;
+        let Verified { person, issuer, client, scopes, expires_at } = verified;
+        let account = Account { issuer, subject: person.user_id.clone(), client };
+        let capabilities = self.mappings.capabilities(&person.claims);
+        let principal = self.runtime.authenticated(&person, &capabilities, account, Arc::default());
+        let has_scopes = self.has_scopes(&scopes);
+        Ok(self.remember(digest, Admitted::new(Arc::new(principal), expires_at, has_scopes, None)))
+    }
+
+    async fn look_up(
+        &self,
+        issuer: &Issuer,
+        digest: &Digest,
+    ) -> Result<(TokenRow, GrantRow, Arc<Login>), Refusal> {
+        match issuer.token(digest).await {
+            Ok(Some(found)) => Ok(found),
+            // What was encrypted under another key is as good as gone.
+            Ok(None) | Err(StoreError::Sealed(_)) => Err(Refusal::Invalid),
+            Err(error) => {
+                tracing::error!(%error, "a token could not be looked up");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    /// Forgets what is over, until `stop` is cancelled.
+    pub async fn keep_clean(self: Arc<Self>, stop: CancellationToken) {
+        let pause = Duration::from_secs(CLEANING_INTERVAL_S);
+        loop {
+            let now = self.clock.now_s();
+            self.cache.sweep(now);
+            if let Way::Issuer(issuer) = &self.way {
+                issuer.clean(now).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn has_scopes(&self, scopes: &[String]) -> bool {
+        self.required_scopes.iter().all(|scope| scopes.contains(scope))
+    }
+
+    fn remember(&self, digest: &Digest, admitted: Admitted) -> Arc<Admitted> {
+        let admitted = Arc::new(admitted);
+        self.cache.put(digest, &self.context, Arc::clone(&admitted), self.clock.now_s());
+        admitted
+    }
+}
+
+fn account(person: &Person, client: Option<&str>) -> Account {
+    Account {
+        issuer: person.provider.clone(),
+        subject: person.user_id.clone(),
+        client: client.map(str::to_owned),
+    }
+}

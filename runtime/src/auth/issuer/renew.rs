@@ -1,0 +1,231 @@
+//! Asking the provider again: whether a login still stands, who the person is now, and a fresh
+//! token before the old one expires.
+
+use std::sync::Arc;
+
+use mxcp_schemas::audit::Client as Recorded;
+
+use super::Issuer;
+use crate::auth::login::{Due, Login, REFRESH_AHEAD_S};
+use crate::auth::provider::{Grant, Person, ProviderError};
+use crate::auth::secret::Digest;
+use crate::auth::store::{GrantRow, StoreError, TokenRow};
+use crate::config::Concealed;
+
+/// What came of asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// the login stands
+    Stands,
+    /// it has ended
+    Ended,
+    /// that cannot be found out now
+    Unknown,
+}
+
+/// What became of a grant of the provider's.
+enum Asked {
+    Person(Grant, Person),
+    Over,
+    Unknown,
+}
+
+impl Issuer {
+    /// An access token that is good now, its grant, and the login at work.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn token(
+        &self,
+        token: &Digest,
+    ) -> Result<Option<(TokenRow, GrantRow, Arc<Login>)>, StoreError> {
+        let (token, naming, now) = (*token, self.provider.naming(), self.clock.now_s());
+        let found = self
+            .store
+            .read(move |desk| {
+                let Some(row) = desk.token(&token, now)? else { return Ok(None) };
+                Ok(desk.grant(&row.grant_id, naming, now)?.map(|grant| (row, grant)))
+            })
+            .await?;
+        Ok(found.map(|(token, grant)| {
+            let login = self.logins.of(&grant);
+            (token, grant, login)
+        }))
+    }
+
+    /// Makes sure that a login was checked lately. Waits for the provider only if it must.
+    pub async fn check(self: &Arc<Self>, login: &Arc<Login>) -> Renewal {
+        match login.due(self.clock.now_s()) {
+            Due::No => Renewal::Stands,
+            Due::Soon => {
+                if login.flight.try_lock().is_ok() {
+                    drop(self.renew_apart(login));
+                }
+                Renewal::Stands
+            }
+            Due::Now => self.renew_apart(login).await.unwrap_or(Renewal::Unknown),
+        }
+    }
+
+    /// The provider's access token of a login, for endpoints that call the provider.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn provider_token(
+        &self,
+        login: &Login,
+    ) -> Result<Option<Concealed<String>>, StoreError> {
+        let (id, naming, now) = (login.id.clone(), self.provider.naming(), self.clock.now_s());
+        let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
+        Ok(row.map(|row| row.provider.access_token))
+    }
+
+    /// Asks in a task of its own: when the caller goes away a token that the provider has just
+    /// given must not be lost.
+    fn renew_apart(self: &Arc<Self>, login: &Arc<Login>) -> tokio::task::JoinHandle<Renewal> {
+        let (issuer, login) = (Arc::clone(self), Arc::clone(login));
+        tokio::spawn(async move {
+            match issuer.renew(&login).await {
+                Ok(renewal) => renewal,
+                Err(error) => {
+                    tracing::error!(%error, "a login could not be checked");
+                    Renewal::Unknown
+                }
+            }
+        })
+    }
+
+    async fn renew(self: &Arc<Self>, login: &Arc<Login>) -> Result<Renewal, StoreError> {
+        let _flight = login.flight.lock().await;
+        if login.is_ended() {
+            return Ok(Renewal::Ended);
+        }
+        let now = self.clock.now_s();
+        if login.due(now) == Due::No {
+            // Somebody else asked while this waited.
+            return Ok(Renewal::Stands);
+        }
+        let (id, naming) = (login.id.clone(), self.provider.naming());
+        let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
+        let Some(row) = row else {
+            self.logins.end(&login.id);
+            return Ok(Renewal::Ended);
+        };
+        match self.ask(&row, now).await? {
+            Asked::Person(grant, person) => self.keep(login, &row, grant, person, now).await,
+            Asked::Unknown => Ok(Renewal::Unknown),
+            Asked::Over => {
+                self.end_by_provider(&row).await;
+                Ok(Renewal::Ended)
+            }
+        }
+    }
+
+    async fn keep(
+        self: &Arc<Self>,
+        login: &Login,
+        row: &GrantRow,
+        grant: Grant,
+        person: Person,
+        now: i64,
+    ) -> Result<Renewal, StoreError> {
+        if (&person.user_id, &person.provider) != (&row.person.user_id, &row.person.provider) {
+            tracing::error!("the identity provider gave another person's identity");
+            self.end_by_provider(row).await;
+            return Ok(Renewal::Ended);
+        }
+        let (is_new, expires) = (person.claims != row.person.claims, grant.expires_at);
+        let id = row.id.clone();
+        let kept =
+            self.store.write(move |desk| desk.renew_grant(&id, &person, &grant, now)).await?;
+        if !kept {
+            self.logins.end(&login.id);
+            return Ok(Renewal::Ended);
+        }
+        login.renewed(now, expires, is_new);
+        Ok(Renewal::Stands)
+    }
+
+    /// Asks who the person is, with a fresh token where the old one expires or is refused.
+    async fn ask(&self, row: &GrantRow, now: i64) -> Result<Asked, StoreError> {
+        let mut grant = row.provider.clone();
+        let mut is_fresh = false;
+        let expires = grant.expires_at.unwrap_or(i64::MAX);
+        if expires.saturating_sub(now) <= REFRESH_AHEAD_S && grant.refresh_token.is_some() {
+            match self.refresh(row, &grant).await? {
+                Ok(fresh) => (grant, is_fresh) = (fresh, true),
+                Err(stopped) => return Ok(stopped),
+            }
+        }
+        loop {
+            match self.provider.identity(&grant).await {
+                Ok(person) => return Ok(Asked::Person(grant, person)),
+                Err(error) if is_refusal(&error) => {
+                    if is_fresh || grant.refresh_token.is_none() {
+                        return Ok(Asked::Over);
+                    }
+                    match self.refresh(row, &grant).await? {
+                        Ok(fresh) => (grant, is_fresh) = (fresh, true),
+                        Err(stopped) => return Ok(stopped),
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the identity provider could not be asked");
+                    return Ok(Asked::Unknown);
+                }
+            }
+        }
+    }
+
+    /// Exchanges the provider's refresh token, and keeps what came of it before anything else.
+    async fn refresh(
+        &self,
+        row: &GrantRow,
+        grant: &Grant,
+    ) -> Result<Result<Grant, Asked>, StoreError> {
+        let fresh = match self.provider.refresh(grant).await {
+            Ok(fresh) => fresh,
+            Err(ProviderError::InvalidGrant) => return self.refreshed_elsewhere(row, grant).await,
+            Err(error) => {
+                tracing::warn!(%error, "the identity provider did not refresh a token");
+                return Ok(Err(Asked::Unknown));
+            }
+        };
+        let refresh_token = fresh.refresh_token.clone().or_else(|| grant.refresh_token.clone());
+        let fresh = Grant { refresh_token, ..fresh };
+        let (id, kept) = (row.id.clone(), fresh.clone());
+        let stands = self.store.write(move |desk| desk.keep_provider(&id, &kept)).await?;
+        Ok(if stands { Ok(fresh) } else { Err(Asked::Over) })
+    }
+
+    /// Another process with the same database may have exchanged the token in the meantime.
+    async fn refreshed_elsewhere(
+        &self,
+        row: &GrantRow,
+        used: &Grant,
+    ) -> Result<Result<Grant, Asked>, StoreError> {
+        let (id, naming, now) = (row.id.clone(), self.provider.naming(), self.clock.now_s());
+        let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
+        let changed = row.filter(|row| row.provider.refresh_token != used.refresh_token);
+        Ok(changed.map(|row| row.provider).ok_or(Asked::Over))
+    }
+
+    /// The provider says that it is over.
+    async fn end_by_provider(self: &Arc<Self>, row: &GrantRow) {
+        let client = Recorded { id: Some(&row.client_id), ip: None };
+        if let Err(error) = self.end(&row.id, "provider", client).await {
+            tracing::error!(%error, "a login that the provider ended could not be ended here");
+        }
+        // Whatever became of the record, nobody goes on with it.
+        self.logins.end(&row.id);
+    }
+}
+
+/// Whether an error says that the token is no good, not that something else went wrong.
+fn is_refusal(error: &ProviderError) -> bool {
+    match error {
+        ProviderError::InvalidGrant => true,
+        ProviderError::Fetch(error) => error.is_unauthorized(),
+        _ => false,
+    }
+}

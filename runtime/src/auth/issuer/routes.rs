@@ -1,0 +1,214 @@
+//! The routes of the authorization server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::authorize::Stopped;
+use super::reply::OAuthError;
+use super::{Issuer, authorize, callback, consent, metadata, page, register, revoke, token};
+use crate::transport::doors::Doors;
+use crate::transport::http::admit;
+use crate::transport::visitor::{Reached, Visitor};
+
+/// Bytes of the body of a request, at most.
+const BODY_MAX_BYTES: usize = 64 << 10;
+/// Milliseconds until a body is there.
+const BODY_TIMEOUT_MS: u64 = 10_000;
+
+/// What every route needs.
+#[derive(Debug)]
+struct Door {
+    issuer: Arc<Issuer>,
+    reached: Reached,
+    doors: Doors,
+}
+
+/// The routes, for those whom `doors` let in.
+pub fn routes(issuer: Arc<Issuer>, reached: Reached, doors: Doors) -> Router {
+    let callback_path = issuer.callback_path.clone();
+    let door = Arc::new(Door { issuer, reached, doors });
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", get(describe))
+        .route("/authorize", get(ask))
+        .route("/consent", post(answer))
+        .route(&callback_path, get(call_back))
+        .route("/register", post(introduce))
+        .route("/token", post(exchange))
+        .route("/revoke", post(give_back))
+        .route("/logout", post(leave))
+        .with_state(door)
+}
+
+type Here = (State<Arc<Door>>, ConnectInfo<SocketAddr>);
+
+impl Door {
+    /// Who asks, if they are let in.
+    fn visitor(&self, peer: SocketAddr, parts: &Parts) -> Result<Visitor, OAuthError> {
+        let visitor = self.reached.visitor(peer, &parts.uri, &parts.headers);
+        match admit(&self.doors, &visitor, &parts.headers) {
+            Ok(()) => Ok(visitor),
+            Err(refused) => {
+                self.issuer.refused(&visitor, refused.reason());
+                let text = refused.to_string();
+                Err(OAuthError { status: 403, ..OAuthError::new("access_denied", &text) })
+            }
+        }
+    }
+
+    /// Adds a refusal to the sums, by its code.
+    fn note(&self, visitor: &Visitor, error: &OAuthError) {
+        self.issuer.refused(visitor, error.code);
+    }
+}
+
+async fn describe((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match door.visitor(peer, &parts) {
+        Ok(visitor) => metadata::authorization_server(&door.issuer, &visitor),
+        Err(error) => error.response(),
+    }
+}
+
+async fn ask((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = match door.visitor(peer, &parts) {
+        Ok(visitor) => visitor,
+        Err(error) => return stopped(&error),
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = authorize::get(&door.issuer, &visitor, &parts.headers, query).await;
+    door.page(&visitor, asked)
+}
+
+async fn answer((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let (visitor, body) = match door.form(peer, &parts, body).await {
+        Ok(read) => read,
+        Err(error) => return stopped(&error),
+    };
+    let answered = consent::post(&door.issuer, &visitor, &parts.headers, &body).await;
+    door.page(&visitor, answered)
+}
+
+async fn call_back((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = match door.visitor(peer, &parts) {
+        Ok(visitor) => visitor,
+        Err(error) => return stopped(&error),
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let called = callback::get(&door.issuer, &visitor, &parts.headers, query).await;
+    door.page(&visitor, called)
+}
+
+async fn introduce((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let visitor = match door.visitor(peer, &parts) {
+        Ok(visitor) => visitor,
+        Err(error) => return error.response(),
+    };
+    let done = match read(body).await {
+        Ok(body) => register::post(&door.issuer, &visitor, &parts.headers, &body).await,
+        Err(error) => Err(error),
+    };
+    door.json(&visitor, done)
+}
+
+async fn exchange((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let (visitor, body) = match door.form(peer, &parts, body).await {
+        Ok(read) => read,
+        Err(error) => return error.response(),
+    };
+    let done = token::post(&door.issuer, &visitor, &parts.headers, &body).await;
+    door.json(&visitor, done)
+}
+
+async fn give_back((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let (visitor, body) = match door.form(peer, &parts, body).await {
+        Ok(read) => read,
+        Err(error) => return error.response(),
+    };
+    let done = revoke::post(&door.issuer, &visitor, &parts.headers, &body).await;
+    door.json(&visitor, done)
+}
+
+async fn leave((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = match door.visitor(peer, &parts) {
+        Ok(visitor) => visitor,
+        Err(error) => return error.response(),
+    };
+    let done = revoke::logout(&door.issuer, &visitor, &parts.headers).await;
+    door.json(&visitor, done)
+}
+
+impl Door {
+    /// Who asks, and the form that they sent.
+    async fn form(
+        &self,
+        peer: SocketAddr,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<(Visitor, Vec<u8>), OAuthError> {
+        let visitor = self.visitor(peer, parts)?;
+        let media = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let media = media.and_then(|value| value.split(';').next()).unwrap_or_default();
+        if !media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            let text = "the content type must be `application/x-www-form-urlencoded`";
+            return Err(OAuthError::invalid_request(text));
+        }
+        Ok((visitor, read(body).await?))
+    }
+
+    fn json(&self, visitor: &Visitor, done: Result<Response, OAuthError>) -> Response {
+        done.unwrap_or_else(|error| {
+            // What a token request ran into has been noted where it happened.
+            if error.code != "invalid_grant" {
+                self.note(visitor, &error);
+            }
+            error.response()
+        })
+    }
+
+    fn page(&self, visitor: &Visitor, done: Result<Response, Stopped>) -> Response {
+        match done {
+            Ok(response) | Err(Stopped::There(response)) => response,
+            Err(Stopped::Here(error)) => {
+                self.note(visitor, &error);
+                stopped(&error)
+            }
+        }
+    }
+}
+
+/// An error as a page.
+fn stopped(error: &OAuthError) -> Response {
+    // A browser would answer 401 with a password dialog.
+    let status = if error.status == 401 { 400 } else { error.status };
+    page::problem(status, "This login cannot go on", &error.description)
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, OAuthError> {
+    let read = axum::body::to_bytes(body, BODY_MAX_BYTES);
+    match tokio::time::timeout(Duration::from_millis(BODY_TIMEOUT_MS), read).await {
+        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+        Ok(Err(_)) => Err(OAuthError {
+            status: 413,
+            ..OAuthError::invalid_request("the body is too large or could not be read")
+        }),
+        Err(_) => Err(OAuthError {
+            status: 408,
+            ..OAuthError::invalid_request("the body did not come in time")
+        }),
+    }
+}

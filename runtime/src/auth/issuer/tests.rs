@@ -1,0 +1,1 @@
+//! Tests of the authorization server, over real sockets, with a provider that stands in for one.

@@ -1,0 +1,215 @@
+//! From configuration to an admission at work.
+
+use std::sync::Arc;
+
+use super::admission::{self, Admission, Way};
+use super::cache::{Cache, PRINCIPALS_MAX};
+use super::claims::Mappings;
+use super::clock::Clock;
+use super::config::{AuthConfig, Mode, ProviderConfig};
+use super::fetch::{FetchError, Fetcher, Rules};
+use super::issuer::{self, Issuer};
+use super::provider::{self, Deployment, Provider, SettingError, Settings};
+use super::store::{self, OpenError, Store, StoreError};
+use super::verifier::{Demands, Verifier};
+use crate::serve::Runtime;
+use crate::transport::http::ENDPOINT;
+
+/// Why authentication cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The session database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The session database does not work.
+    #[error(transparent)]
+    Job(#[from] StoreError),
+    /// No HTTP client can be made.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A setting of the provider cannot be used.
+    #[error("`{place}.{name}`: {source}")]
+    Setting {
+        /// where authentication is configured
+        place: String,
+        /// the provider
+        name: String,
+        /// what is wrong
+        source: SettingError,
+    },
+    /// The release does not have what is configured.
+    #[error("`{place}`: this release has no {what}")]
+    Missing {
+        /// where it is configured
+        place: String,
+        /// what is missing
+        what: String,
+    },
+}
+
+/// What was started, and what the operator should know.
+#[derive(Debug)]
+pub struct Started {
+    /// lets requests in
+    pub admission: Arc<Admission>,
+    /// in the order in which it was found out
+    pub notes: Vec<String>,
+}
+
+/// Makes the provider that configuration names.
+fn provider(config: &AuthConfig, deployment: &Deployment) -> Result<Arc<dyn Provider>, StartError> {
+    let name = &config.provider.name;
+    let kind = provider::kind(name).ok_or_else(|| StartError::Missing {
+        place: format!("{}.provider", config.place),
+        what: format!("identity provider `{name}`"),
+    })?;
+    (kind.build)(&settings(&config.provider), deployment).map_err(|source| StartError::Setting {
+        place: config.place.clone(),
+        name: name.clone(),
+        source,
+    })
+}
+
+fn settings(config: &ProviderConfig) -> Settings {
+    Settings {
+        client_id: config.client_id.clone(),
+        client_secret: config.client_secret.clone(),
+        scope: config.scope.clone(),
+        values: config.values.clone(),
+        extra_authorize_params: config.extra_authorize_params.clone(),
+    }
+}
+
+/// Capabilities that claims give, as configuration has it.
+pub fn mappings(config: &ProviderConfig) -> Mappings {
+    let entries = config.claim_mappings.iter().flat_map(|mapping| {
+        mapping
+            .values
+            .iter()
+            .map(|(value, given)| (mapping.claim.clone(), value.clone(), given.clone()))
+    });
+    Mappings { entries: entries.collect() }
+}
+
+/// Starts authentication for a runtime. `base_url` is the URL that clients know it by, if that is
+/// configured.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(
+    runtime: &Arc<Runtime>,
+    config: &AuthConfig,
+    base_url: Option<&str>,
+    clock: Clock,
+) -> Result<Started, StartError> {
+    let deployment = Deployment { fetcher: Fetcher::new(Rules::default())?, clock: clock.clone() };
+    let provider = provider(config, &deployment)?;
+    match config.mode {
+        Mode::Issuer => start_issuer(runtime, config, provider, clock).await,
+        Mode::Verifier => {
+            let audiences = match (config.provider.audience.as_slice(), base_url) {
+                ([], Some(url)) => vec![format!("{}{ENDPOINT}", url.trim_end_matches('/'))],
+                (audience, _) => audience.to_vec(),
+            };
+            let mut notes = Vec::new();
+            if audiences.is_empty() {
+                notes.push(format!(
+                    "neither `{}.{}.audience` nor `transport.http.base_url` is set: signed tokens \
+                     are for nobody and are refused",
+                    config.place, config.provider.name
+                ));
+            }
+            let demands = Demands {
+                audiences,
+                client_id: config.provider.client_id.clone(),
+                allow_unaudienced: config.provider.allow_unaudienced,
+                ask_userinfo: config.provider.ask_userinfo,
+            };
+            let verifier = Arc::new(Verifier::new(Arc::clone(&provider), &deployment, demands));
+            let way = Way::Verifier { verifier, provider };
+            let cache = Arc::new(Cache::new(PRINCIPALS_MAX));
+            Ok(Started { admission: admission(runtime, config, way, cache, clock), notes })
+        }
+    }
+}
+
+/// Starts issuer mode with a provider.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_issuer(
+    runtime: &Arc<Runtime>,
+    config: &AuthConfig,
+    provider: Arc<dyn Provider>,
+    clock: Clock,
+) -> Result<Started, StartError> {
+    let manifest = runtime.manifest();
+    let (store, sealer, mut notes) = Store::open(store::Settings {
+        path: &config.store,
+        key: config.encryption_key.as_ref().map(|key| key.expose().as_str()),
+        realm: format!("{}/{}", manifest.project, manifest.profile),
+    })?;
+    let own = sealer.clone();
+    let lost = store.write(move |desk| desk.end_unreadable(&own)).await?;
+    if lost > 0 {
+        notes.push(format!(
+            "{lost} logins were encrypted under another key and have ended; people have to log in \
+             again"
+        ));
+    }
+    let cache = Arc::new(Cache::new(PRINCIPALS_MAX));
+    let issuer = Issuer::new(issuer::Parts {
+        runtime: Arc::clone(runtime),
+        config,
+        provider,
+        store,
+        sealer,
+        clock: clock.clone(),
+        cache: Arc::clone(&cache),
+    })?;
+    let way = Way::Issuer(Arc::new(issuer));
+    Ok(Started { admission: admission(runtime, config, way, cache, clock), notes })
+}
+
+fn admission(
+    runtime: &Arc<Runtime>,
+    config: &AuthConfig,
+    way: Way,
+    cache: Arc<Cache>,
+    clock: Clock,
+) -> Arc<Admission> {
+    Arc::new(Admission::new(admission::Parts {
+        runtime: Arc::clone(runtime),
+        way,
+        mappings: mappings(&config.provider),
+        required_scopes: config.required_scopes.clone(),
+        cache,
+        generation: 0,
+        clock,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mxcp_schemas::document::user::auth::PROVIDERS;
+
+    use super::provider::{self, Unset};
+
+    #[test]
+    fn the_user_file_has_a_section_for_each_provider_with_its_keys() {
+        let names = PROVIDERS.iter().map(|keys| keys.name);
+        assert!(names.eq(provider::PROVIDERS.iter().map(|kind| kind.name)));
+        for (section, kind) in PROVIDERS.iter().zip(provider::PROVIDERS) {
+            let required = kind.keys.iter().filter(|key| key.unset == Unset::Required);
+            let required: BTreeSet<&str> = required.map(|key| key.name).collect();
+            assert_eq!(section.required.iter().copied().collect::<BTreeSet<_>>(), required);
+            let known: BTreeSet<&str> = kind.keys.iter().map(|key| key.name).collect();
+            let written = section.required.iter().chain(section.optional).copied();
+            let written: BTreeSet<&str> =
+                written.filter(|key| *key != "extra_authorize_params").collect();
+            assert_eq!(written, known, "{}", kind.name);
+        }
+    }
+}

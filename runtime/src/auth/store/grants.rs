@@ -1,0 +1,225 @@
+//! Grants: one person let one client act in their name.
+
+use rusqlite::{Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::super::claims::Claims;
+use super::super::provider::{Grant, Naming, Person};
+use super::super::seal::Place;
+use super::{Desk, StoreError, join, split};
+
+/// Grants of one person at the same time; the oldest gives way.
+pub const GRANTS_PER_SUBJECT_MAX: i64 = 64;
+
+/// A grant that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGrant {
+    /// its id, which opens nothing
+    pub id: String,
+    /// who may act
+    pub client_id: String,
+    /// in whose name
+    pub person: Person,
+    /// within what
+    pub scopes: Vec<String>,
+    /// on which server
+    pub resource: String,
+    /// whether the client may have refresh tokens
+    pub may_refresh: bool,
+    /// what the provider gave us
+    pub provider: Grant,
+    /// seconds since 1970 at which it ends, whatever happens
+    pub expires: i64,
+}
+
+/// A grant as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    /// its id
+    pub id: String,
+    /// who may act
+    pub client_id: String,
+    /// in whose name
+    pub person: Person,
+    /// within what
+    pub scopes: Vec<String>,
+    /// on which server
+    pub resource: String,
+    /// what the provider gave us
+    pub provider: Grant,
+    /// seconds since 1970 at which the provider was last asked
+    pub checked: i64,
+    /// seconds since 1970 at which it ends
+    pub expires: i64,
+}
+
+/// A person as it is kept. Which claims are which attributes is the provider's to say.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    provider: String,
+    user_id: String,
+    claims: String,
+}
+
+impl Desk<'_> {
+    /// Keeps a grant. Gives the grants that had to give way.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn add_grant(&self, grant: &NewGrant, now: i64) -> Result<Vec<String>, StoreError> {
+        let (issuer, subject) = (&grant.person.provider, &grant.person.user_id);
+        let beyond = self.texts(
+            "SELECT id FROM login_grant WHERE realm = ?1 AND issuer = ?2 AND subject = ?3
+             ORDER BY created DESC, id LIMIT -1 OFFSET ?4",
+            params![self.realm, issuer, subject, GRANTS_PER_SUBJECT_MAX - 1],
+        )?;
+        for id in &beyond {
+            self.end_grant(id)?;
+        }
+        self.execute(
+            "INSERT INTO login_grant (id, realm, client_id, issuer, subject, scopes, resource,
+                                      may_refresh, person, provider, created, checked, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
+            params![
+                grant.id,
+                self.realm,
+                grant.client_id,
+                issuer,
+                subject,
+                join(&grant.scopes),
+                grant.resource,
+                grant.may_refresh,
+                self.seal_person(&grant.id, &grant.person)?,
+                self.seal_provider(&grant.id, &grant.provider)?,
+                now,
+                grant.expires
+            ],
+        )?;
+        Ok(beyond)
+    }
+
+    /// A grant, unless it ended.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn grant(
+        &self,
+        id: &str,
+        naming: Naming,
+        now: i64,
+    ) -> Result<Option<GrantRow>, StoreError> {
+        let found = self.one(
+            "SELECT client_id, scopes, resource, person, provider, checked, expires
+             FROM login_grant WHERE realm = ?1 AND id = ?2 AND expires > ?3",
+            params![self.realm, id, now],
+            raw,
+        )?;
+        let Some(raw) = found else { return Ok(None) };
+        let person = self.open(person_of(id), &raw.person)?;
+        let kept: Kept = serde_json::from_str(&person).map_err(|_| StoreError::Row("person"))?;
+        let claims = Claims::parse(&kept.claims).map_err(|_| StoreError::Row("claims"))?;
+        let person = Person { provider: kept.provider, user_id: kept.user_id, claims, naming };
+        let provider = Grant::from_text(&self.open(provider_of(id), &raw.provider)?)
+            .ok_or(StoreError::Row("provider grant"))?;
+        Ok(Some(GrantRow {
+            id: id.to_owned(),
+            client_id: raw.client_id,
+            person,
+            scopes: split(&raw.scopes),
+            resource: raw.resource,
+            provider,
+            checked: raw.checked,
+            expires: raw.expires,
+        }))
+    }
+
+    /// Keeps what the provider says now. False when the grant ended meanwhile.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn renew_grant(
+        &self,
+        id: &str,
+        person: &Person,
+        provider: &Grant,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let changed = self.execute(
+            "UPDATE login_grant SET person = ?3, provider = ?4, checked = ?5
+             WHERE realm = ?1 AND id = ?2",
+            params![
+                self.realm,
+                id,
+                self.seal_person(id, person)?,
+                self.seal_provider(id, provider)?,
+                now
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Keeps what the provider gave us for what we had. False when the grant ended meanwhile.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn keep_provider(&self, id: &str, provider: &Grant) -> Result<bool, StoreError> {
+        let changed = self.execute(
+            "UPDATE login_grant SET provider = ?3 WHERE realm = ?1 AND id = ?2",
+            params![self.realm, id, self.seal_provider(id, provider)?],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Ends a grant: its codes and tokens are gone with it. False when it had ended.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn end_grant(&self, id: &str) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM login_grant WHERE realm = ?1 AND id = ?2";
+        Ok(self.execute(sql, params![self.realm, id])? == 1)
+    }
+
+    fn seal_person(&self, id: &str, person: &Person) -> Result<Vec<u8>, StoreError> {
+        let kept = Kept {
+            provider: person.provider.clone(),
+            user_id: person.user_id.clone(),
+            claims: person.claims.text().to_owned(),
+        };
+        let text = serde_json::to_string(&kept).map_err(|_| StoreError::Row("person"))?;
+        self.seal(person_of(id), &text)
+    }
+
+    fn seal_provider(&self, id: &str, provider: &Grant) -> Result<Vec<u8>, StoreError> {
+        self.seal(provider_of(id), provider.to_text().expose())
+    }
+}
+
+struct Raw {
+    client_id: String,
+    scopes: String,
+    resource: String,
+    person: Vec<u8>,
+    provider: Vec<u8>,
+    checked: i64,
+    expires: i64,
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        client_id: row.get(0)?,
+        scopes: row.get(1)?,
+        resource: row.get(2)?,
+        person: row.get(3)?,
+        provider: row.get(4)?,
+        checked: row.get(5)?,
+        expires: row.get(6)?,
+    })
+}
+
+const fn person_of(row: &str) -> Place<'_> {
+    Place { table: "login_grant", row, column: "person" }
+}
+
+const fn provider_of(row: &str) -> Place<'_> {
+    Place { table: "login_grant", row, column: "provider" }
+}
