@@ -88,6 +88,10 @@ mod tests {
         fn file(&self, _: &Path) -> io::Result<Vec<u8>> {
             Err(io::ErrorKind::NotFound.into())
         }
+
+        fn mode(&self, _: &Path) -> Option<u32> {
+            None
+        }
     }
 
     fn audit() -> manifest::Audit {

@@ -90,6 +90,11 @@ impl Admission {
         &self.way
     }
 
+    /// How many tokens are remembered.
+    pub fn remembered(&self) -> usize {
+        self.cache.len()
+    }
+
     /// Where clients get tokens; nowhere that we know of when the provider has no name as an issuer.
     pub async fn authorization_servers(&self, visitor: &Visitor) -> Vec<String> {
         match &self.way {

@@ -4,7 +4,7 @@
 
 pub mod listen;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ pub async fn run(listener: TcpListener, http: Http, stop: CancellationToken) {
     let unread = {
         let http = Arc::clone(&http);
         // hyper has answered already, or has nobody to answer to.
-        Arc::new(move |peer, reason| drop(http.refuse(peer.ip(), reason, 400, reason)))
+        Arc::new(move |peer: SocketAddr, reason| drop(http.refuse(peer.ip(), reason, 400, reason)))
     };
     listen::serve(listener, router(http), settings, unread, stop).await;
 }

@@ -1,10 +1,10 @@
 //! What clients read before they begin: RFC 8414 and RFC 9728.
 
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Issuer;
-use super::reply::public_json;
+use super::reply::{add, public_json};
 use crate::transport::visitor::Visitor;
 
 /// How clients may authenticate at the token endpoint.
@@ -30,7 +30,7 @@ pub(super) fn authorization_server(issuer: &Issuer, visitor: &Visitor) -> Respon
         "protected_resources": [super::resource_of(visitor)],
     });
     if !issuer.scopes.is_empty() {
-        document["scopes_supported"] = json!(issuer.scopes);
+        add(&mut document, "scopes_supported", issuer.scopes.clone());
     }
     public_json(&document)
 }
@@ -48,10 +48,10 @@ pub fn protected_resource(
         "bearer_methods_supported": ["header"],
     });
     if !servers.is_empty() {
-        document["authorization_servers"] = Value::from(servers.to_vec());
+        add(&mut document, "authorization_servers", servers.to_vec());
     }
     if !scopes.is_empty() {
-        document["scopes_supported"] = Value::from(scopes.to_vec());
+        add(&mut document, "scopes_supported", scopes.to_vec());
     }
     public_json(&document)
 }

@@ -6,11 +6,11 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use mxcp_schemas::audit::Client as Recorded;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Issuer;
 use super::client::{AUTHORIZATION_CODE, REFRESH_TOKEN, check_redirect};
-use super::reply::{OAuthError, json_response};
+use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
 use crate::auth::secret::{Digest, fresh, identifier};
 use crate::auth::store::{Registered, Registration};
@@ -71,11 +71,11 @@ pub(super) async fn post(
         "token_endpoint_auth_method": client.auth_method,
     });
     if let Some(secret) = &secret {
-        answer["client_secret"] = Value::from(secret.expose().as_str());
-        answer["client_secret_expires_at"] = Value::from(0);
+        add(&mut answer, "client_secret", secret.expose().as_str());
+        add(&mut answer, "client_secret_expires_at", 0);
     }
     if !client.scopes.is_empty() {
-        answer["scope"] = Value::from(client.scopes.join(" "));
+        add(&mut answer, "scope", client.scopes.join(" "));
     }
     Ok(json_response(201, &answer))
 }

@@ -25,7 +25,7 @@ pub enum Renewal {
 
 /// What became of a grant of the provider's.
 enum Asked {
-    Person(Grant, Person),
+    Person(Box<(Grant, Person)>),
     Over,
     Unknown,
 }
@@ -112,7 +112,7 @@ impl Issuer {
             return Ok(Renewal::Ended);
         };
         match self.ask(&row, now).await? {
-            Asked::Person(grant, person) => self.keep(login, &row, grant, person, now).await,
+            Asked::Person(found) => self.keep(login, &row, *found, now).await,
             Asked::Unknown => Ok(Renewal::Unknown),
             Asked::Over => {
                 self.end_by_provider(&row).await;
@@ -125,8 +125,7 @@ impl Issuer {
         self: &Arc<Self>,
         login: &Login,
         row: &GrantRow,
-        grant: Grant,
-        person: Person,
+        (grant, person): (Grant, Person),
         now: i64,
     ) -> Result<Renewal, StoreError> {
         if (&person.user_id, &person.provider) != (&row.person.user_id, &row.person.provider) {
@@ -159,7 +158,7 @@ impl Issuer {
         }
         loop {
             match self.provider.identity(&grant).await {
-                Ok(person) => return Ok(Asked::Person(grant, person)),
+                Ok(person) => return Ok(Asked::Person(Box::new((grant, person)))),
                 Err(error) if is_refusal(&error) => {
                     if is_fresh || grant.refresh_token.is_none() {
                         return Ok(Asked::Over);

@@ -104,6 +104,13 @@ impl From<AppendError> for OAuthError {
     }
 }
 
+/// Adds a member to a document.
+pub(super) fn add(document: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(members) = document.as_object_mut() {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
 /// A JSON answer that nobody keeps.
 pub(super) fn json_response(status: u16, body: &Value) -> Response {
     let mut response = public_json(body);

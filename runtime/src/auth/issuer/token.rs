@@ -7,7 +7,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mxcp_schemas::audit::Client as Recorded;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -16,7 +16,7 @@ use super::authorize::check_resource;
 use super::client::{AUTHORIZATION_CODE, Credentials, REFRESH_TOKEN};
 use super::document;
 use super::form::Form;
-use super::reply::{OAuthError, json_response};
+use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
 use crate::auth::secret::{Digest, NoRandom, fresh};
 use crate::auth::store::{Pair, Redeemed, Refreshed};
@@ -176,7 +176,7 @@ impl Asking<'_> {
             "scope": pair.scopes.join(" "),
         });
         if let Some(refresh) = &pair.refresh {
-            body["refresh_token"] = Value::from(refresh.expose().as_str());
+            add(&mut body, "refresh_token", refresh.expose().as_str());
         }
         json_response(200, &body)
     }

@@ -72,7 +72,7 @@ fn deny(reason: &str) -> Policy {
     }
 }
 
-fn contents() -> Contents {
+pub(crate) fn contents() -> Contents {
     let text =
         TypeKind::String { format: None, min_length: None, max_length: Some(5), pattern: None };
     let choices = vec!["\"ada\"".into(), "\"bob\"".into()];

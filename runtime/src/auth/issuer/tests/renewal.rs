@@ -1,0 +1,136 @@
+//! Tokens over time: rotation, reuse, and asking the provider again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::stub::Mood;
+use super::world::{Tokens, World};
+use crate::auth::login::{RECHECK_S, RECHECK_SOON_S};
+
+#[tokio::test]
+async fn a_lost_reply_is_given_again_and_a_stolen_token_ends_the_login() {
+    let world = World::new().await;
+    let first = world.tokens().await;
+    let second = world.refresh(&first.client, &first.refresh).await;
+    let again = world.refresh(&first.client, &first.refresh).await;
+    assert_eq!(Tokens::of(&second).refresh, Tokens::of(&again).refresh);
+    assert_eq!(Tokens::of(&second).access, Tokens::of(&again).access);
+    let second = Tokens::of(&second);
+    let other = world.register().await;
+    assert_eq!(world.refresh(&other, &first.refresh).await.error(), "invalid_grant");
+    let third = Tokens::of(&world.refresh(&first.client, &second.refresh).await);
+    assert_eq!(world.knock(&third.access).await, 200);
+    let stolen = world.refresh(&first.client, &first.refresh).await;
+    assert_eq!((stolen.status, &*stolen.error()), (400, "invalid_grant"));
+    for token in [&first.access, &second.access, &third.access] {
+        assert_eq!(world.knock(token).await, 401);
+    }
+    assert_eq!(world.refresh(&first.client, &third.refresh).await.error(), "invalid_grant");
+    let reused = world.records().into_iter().find(|r| r["operation_name"] == "reused").unwrap();
+    assert_eq!(reused["error"], "refresh_token");
+    assert_eq!(reused["client"]["id"], serde_json::json!(first.client));
+}
+
+#[tokio::test]
+async fn after_a_minute_the_predecessor_is_a_stolen_token() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    let fresh = Tokens::of(&world.refresh(&tokens.client, &tokens.refresh).await);
+    world.clock.advance(61);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.error(), "invalid_grant");
+    assert_eq!(world.knock(&fresh.access).await, 401);
+}
+
+#[tokio::test]
+async fn access_tokens_expire_and_refresh_tokens_bring_new_ones() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    assert_eq!(world.knock(&tokens.access).await, 200);
+    world.clock.advance(3_601);
+    assert_eq!(world.knock(&tokens.access).await, 401);
+    let fresh = Tokens::of(&world.refresh(&tokens.client, &tokens.refresh).await);
+    assert_eq!(world.knock(&fresh.access).await, 200);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_with_an_expired_provider_token_cause_one_refresh() {
+    let world = Arc::new(World::new().await);
+    let expires = world.clock.now_s() + 30;
+    *world.stub.expires.lock().unwrap() = Some(expires);
+    let tokens = world.tokens().await;
+    *world.stub.expires.lock().unwrap() = Some(expires + 10_000);
+    world.clock.advance(31);
+    let before = world.stub.identities.load(Ordering::SeqCst);
+    let calls = (0..100).map(|_| {
+        let (world, token) = (Arc::clone(&world), tokens.access.clone());
+        tokio::spawn(async move { world.knock(&token).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!(world.stub.refreshes.load(Ordering::SeqCst), 1);
+    assert_eq!(world.stub.identities.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn the_provider_is_asked_every_five_minutes_and_no_more() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    let asked = || world.stub.identities.load(Ordering::SeqCst);
+    assert_eq!(asked(), 1);
+    for _ in 0..10 {
+        world.knock(&tokens.access).await;
+    }
+    assert_eq!(asked(), 1);
+    world.clock.advance(RECHECK_S);
+    world.knock(&tokens.access).await;
+    world.knock(&tokens.access).await;
+    assert_eq!(asked(), 2);
+    world.clock.advance(RECHECK_SOON_S);
+    world.knock(&tokens.access).await;
+    for _ in 0..200 {
+        if asked() == 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
+async fn what_the_provider_says_anew_counts_from_then_on() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    assert_eq!(world.ask_secret(&tokens.access).await, "psst ada");
+    world.stub.says(r#"{"sub":"ada","role":"nurse"}"#);
+    world.clock.advance(RECHECK_S);
+    assert_eq!(world.ask_secret(&tokens.access).await, "Admin access required");
+    *world.stub.subject.lock().unwrap() = "eve".into();
+    world.clock.advance(RECHECK_S);
+    assert_eq!(world.knock(&tokens.access).await, 401);
+    world.clock.advance(1);
+    assert_eq!(world.knock(&tokens.access).await, 401);
+}
+
+#[tokio::test]
+async fn a_provider_that_revokes_ends_the_login_and_one_that_is_down_does_not() {
+    let world = World::new().await;
+    let tokens = world.tokens().await;
+    world.knock(&tokens.access).await;
+    world.stub.is(Mood::Down);
+    world.clock.advance(RECHECK_S);
+    let down = world.rpc(&tokens.access, "prompts/list", serde_json::json!({})).await;
+    assert_eq!((down.status, down.header("retry-after")), (503, Some("5")));
+    world.stub.is(Mood::TokensRefused);
+    assert_eq!(world.knock(&tokens.access).await, 200);
+    assert_eq!(world.stub.refreshes.load(Ordering::SeqCst), 1);
+    world.stub.is(Mood::Revoked);
+    world.clock.advance(RECHECK_S);
+    assert_eq!(world.knock(&tokens.access).await, 401);
+    world.stub.is(Mood::Well);
+    assert_eq!(world.knock(&tokens.access).await, 401);
+    assert_eq!(world.refresh(&tokens.client, &tokens.refresh).await.error(), "invalid_grant");
+    let revoked = world.records().into_iter().find(|r| r["operation_name"] == "revoked").unwrap();
+    assert_eq!(revoked["event"]["what"], "provider");
+    assert_eq!(revoked["user_id"], "ada");
+}
