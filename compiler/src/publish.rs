@@ -4,8 +4,8 @@
 //! field that some policy may remove is not required, one that some policy may mask may be the mask.
 //! Which fields these are is read from the same plans that enforce it.
 
-use mxcp_schemas::bundle::definition::Additional;
-use mxcp_schemas::bundle::plan::{MASK, Plan, StateId, Verdict};
+use mxcp_schemas::bundle::definition::{Additional, Format};
+use mxcp_schemas::bundle::plan::{INERT, MASK, Plan, StateId, Verdict};
 use mxcp_schemas::document::endpoint::Parameter;
 use mxcp_schemas::document::ty::{Type, TypeName};
 use serde_json::{Map, Value, json};
@@ -30,38 +30,90 @@ pub fn input(parameters: &[Parameter]) -> Value {
     schema.into()
 }
 
-/// The schema of a tool's structured result after every plan. A result that is no object is wrapped
-/// as `{"result": …}`, as MCP wants an object.
+/// The schema of a tool's structured result after every plan. A result that is no object, or that
+/// some plan may replace as a whole, is wrapped as `{"result": …}`, as MCP wants an object.
 pub fn output(ty: &Type, plans: &[&Plan]) -> Value {
-    let states: Vec<StateId> = plans.iter().map(|plan| plan.start).collect();
-    let inner = result(ty, plans, &states);
-    if ty.name.value == TypeName::Object && verdict(plans, &states) == Verdict::Keep {
-        let mut schema = bare(ty, plans, &states);
+    let place = Place::Result(plans, plans.iter().map(|plan| plan.start).collect());
+    if ty.name.value == TypeName::Object && place.stays() {
+        let mut schema = bare(ty, &place);
         describe(&mut schema, ty);
         return schema.into();
     }
     json!({
         "type": "object",
-        "properties": {"result": inner},
+        "properties": {"result": value(ty, &place)},
         "required": ["result"],
         "additionalProperties": false,
     })
 }
 
-/// Whether a result of this type is wrapped.
-pub fn is_wrapped(ty: Option<&Type>) -> bool {
-    ty.is_none_or(|ty| ty.name.value != TypeName::Object)
+/// Where a type stands: in the arguments of a call, or in its result, in these states of the plans
+/// that may change that.
+enum Place<'p> {
+    Argument,
+    Result(&'p [&'p Plan], Vec<StateId>),
+}
+
+impl Place<'_> {
+    fn step(&self, next: impl Fn(&Plan, StateId) -> StateId) -> Self {
+        match self {
+            Self::Argument => Self::Argument,
+            Self::Result(plans, states) => {
+                let states = plans.iter().zip(states).map(|(plan, state)| next(plan, *state));
+                Self::Result(plans, states.collect())
+            }
+        }
+    }
+
+    fn any(&self, holds: impl Fn(&Plan, StateId) -> bool) -> bool {
+        match self {
+            Self::Argument => false,
+            Self::Result(plans, states) => {
+                plans.iter().zip(states).any(|(plan, state)| holds(plan, *state))
+            }
+        }
+    }
+
+    /// Whether some plan gives a value of that type here the verdict. A scalar that a plan cannot
+    /// descend into counts by that plan's `leaf`; an object or array is checked to be one.
+    fn may(&self, wanted: Verdict, ty: &Type) -> bool {
+        self.any(|plan, state| {
+            let state = plan.state(state);
+            state.verdict == wanted || (state.leaf == wanted && !is_container(ty))
+        })
+    }
+
+    /// Whether a value here stays as a whole, whatever becomes of its parts.
+    fn stays(&self) -> bool {
+        !self.any(|plan, state| plan.state(state).verdict != Verdict::Keep)
+    }
+
+    /// Whether some plan may change the value here or a part of it.
+    fn is_touched(&self) -> bool {
+        self.any(|_, state| state != INERT)
+    }
+
+    const fn is_result(&self) -> bool {
+        matches!(self, Self::Result(..))
+    }
+}
+
+fn value(ty: &Type, place: &Place<'_>) -> Value {
+    match place {
+        Place::Argument => argument(ty),
+        Place::Result(..) => result(ty, place),
+    }
 }
 
 fn argument(ty: &Type) -> Value {
-    let mut schema = bare(ty, &[], &[]);
+    let mut schema = bare(ty, &Place::Argument);
     describe(&mut schema, ty);
     let nullable = ty.default.as_ref().is_some_and(|d| d.value.is_null());
     if nullable {
         allow_null(&mut schema);
     }
-    // What a sensitive parameter may hold is nobody's business.
-    if !ty.sensitive {
+    // What a sensitive parameter, or a part of one, may hold is nobody's business.
+    if !holds_sensitive(ty) {
         if let Some(default) = &ty.default {
             schema.insert("default".to_owned(), default.value.clone());
         }
@@ -75,12 +127,22 @@ fn argument(ty: &Type) -> Value {
     schema.into()
 }
 
+const fn is_container(ty: &Type) -> bool {
+    matches!(ty.name.value, TypeName::Array | TypeName::Object)
+}
+
+fn holds_sensitive(ty: &Type) -> bool {
+    ty.sensitive
+        || ty.items.as_ref().is_some_and(|items| holds_sensitive(items))
+        || ty.properties.iter().any(|property| holds_sensitive(&property.ty))
+}
+
 /// A value of a result: null is always possible.
-fn result(ty: &Type, plans: &[&Plan], states: &[StateId]) -> Value {
-    let mut schema = bare(ty, plans, states);
+fn result(ty: &Type, place: &Place<'_>) -> Value {
+    let mut schema = bare(ty, place);
     allow_null(&mut schema);
     let mut schema = Value::Object(schema);
-    if may(plans, states, Verdict::Mask) {
+    if place.may(Verdict::Mask, ty) {
         schema = json!({"anyOf": [schema, {"const": MASK}]});
     }
     if let Value::Object(fields) = &mut schema {
@@ -109,7 +171,7 @@ fn allow_null(schema: &mut Map<String, Value>) {
     }
 }
 
-fn bare(ty: &Type, plans: &[&Plan], states: &[StateId]) -> Map<String, Value> {
+fn bare(ty: &Type, place: &Place<'_>) -> Map<String, Value> {
     let mut schema = Map::new();
     schema.insert("type".to_owned(), ty.name.value.as_str().into());
     let mut put = |key: &str, value: Option<Value>| {
@@ -117,8 +179,7 @@ fn bare(ty: &Type, plans: &[&Plan], states: &[StateId]) -> Map<String, Value> {
             schema.insert(key.to_owned(), value);
         }
     };
-    let published = ty.format.as_ref().map(|f| f.value.as_str()).filter(|f| *f != "timestamp");
-    put("format", published.map(Value::from));
+    put("format", format(ty, place).map(Value::from));
     put("minLength", ty.min_length.as_ref().map(|n| n.value.into()));
     put("maxLength", ty.max_length.as_ref().map(|n| n.value.into()));
     put("pattern", ty.pattern.as_ref().map(|p| p.value.clone().into()));
@@ -130,45 +191,55 @@ fn bare(ty: &Type, plans: &[&Plan], states: &[StateId]) -> Map<String, Value> {
     put("minItems", ty.min_items.as_ref().map(|n| n.value.into()));
     put("maxItems", ty.max_items.as_ref().map(|n| n.value.into()));
     put("uniqueItems", ty.unique_items.then(|| true.into()));
-    if !ty.choices.is_empty() && !ty.sensitive {
+    // Of results scalars alone are compared with the choices; a plan may change the others.
+    let is_compared = !(is_container(ty) && place.is_result());
+    if is_compared && !ty.choices.is_empty() && !holds_sensitive(ty) {
         put("enum", Some(ty.choices.iter().map(|c| c.value.clone()).collect()));
     }
     match ty.name.value {
-        TypeName::Array => array(&mut schema, ty, plans, states),
-        TypeName::Object => object(&mut schema, ty, plans, states),
+        TypeName::Array => array(&mut schema, ty, place),
+        TypeName::Object => object(&mut schema, ty, place),
         _ => {}
     }
     schema
 }
 
-fn array(schema: &mut Map<String, Value>, ty: &Type, plans: &[&Plan], states: &[StateId]) {
-    let below = step(plans, states, |plan, state| plan.state(state).items);
-    let items = ty
-        .items
-        .as_ref()
-        .map(|items| if plans.is_empty() { argument(items) } else { result(items, plans, &below) });
-    if may(plans, &below, Verdict::Drop) {
-        schema.remove("minItems");
-    }
-    if let Some(items) = items {
-        schema.insert("items".to_owned(), items);
+/// The format that is published. JSON Schema's formats of times are narrower than what DuckDB has
+/// (a `TIMESTAMP` has no offset, an `INTERVAL` may have fractions): of results they are left out,
+/// lest a strict client refuse what is correct.
+fn format(ty: &Type, place: &Place<'_>) -> Option<&'static str> {
+    let declared = ty.format.as_ref()?.value;
+    match declared {
+        Format::Timestamp => None,
+        Format::Email | Format::Uri => Some(declared.as_str()),
+        Format::Date | Format::Time | Format::DateTime | Format::Duration => {
+            (!place.is_result()).then(|| declared.as_str())
+        }
     }
 }
 
-fn object(schema: &mut Map<String, Value>, ty: &Type, plans: &[&Plan], states: &[StateId]) {
+fn array(schema: &mut Map<String, Value>, ty: &Type, place: &Place<'_>) {
+    let below = place.step(|plan, state| plan.state(state).items);
+    if ty.items.as_ref().is_none_or(|items| below.may(Verdict::Drop, items)) {
+        schema.remove("minItems");
+    }
+    // Items that differ may be the same once parts of them are gone.
+    if below.is_touched() {
+        schema.remove("uniqueItems");
+    }
+    if let Some(items) = &ty.items {
+        schema.insert("items".to_owned(), value(items, &below));
+    }
+}
+
+fn object(schema: &mut Map<String, Value>, ty: &Type, place: &Place<'_>) {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for property in &ty.properties {
         let name = &property.name.value;
-        let below = step(plans, states, |plan, state| plan.state(state).field(name));
-        // A field that every caller loses is not published at all.
-        let value = if plans.is_empty() {
-            argument(&property.ty)
-        } else {
-            result(&property.ty, plans, &below)
-        };
-        properties.insert(name.clone(), value);
-        if crate::types::is_required(ty, name) && !may(plans, &below, Verdict::Drop) {
+        let below = place.step(|plan, state| plan.state(state).field(name));
+        properties.insert(name.clone(), value(&property.ty, &below));
+        if crate::types::is_required(ty, name) && !below.may(Verdict::Drop, &property.ty) {
             required.push(Value::from(name.clone()));
         }
     }
@@ -181,26 +252,4 @@ fn object(schema: &mut Map<String, Value>, ty: &Type, plans: &[&Plan], states: &
     if ty.additional == Additional::Forbidden {
         schema.insert("additionalProperties".to_owned(), false.into());
     }
-}
-
-fn step(
-    plans: &[&Plan],
-    states: &[StateId],
-    next: impl Fn(&Plan, StateId) -> StateId,
-) -> Vec<StateId> {
-    plans.iter().zip(states).map(|(plan, state)| next(plan, *state)).collect()
-}
-
-/// Whether some plan gives a value in these states the verdict. A scalar that a plan cannot descend
-/// into counts by that plan's `leaf`.
-fn may(plans: &[&Plan], states: &[StateId], wanted: Verdict) -> bool {
-    plans.iter().zip(states).any(|(plan, state)| {
-        let state = plan.state(*state);
-        state.verdict == wanted || state.leaf == wanted
-    })
-}
-
-fn verdict(plans: &[&Plan], states: &[StateId]) -> Verdict {
-    let verdicts = plans.iter().zip(states).map(|(plan, state)| plan.state(*state).verdict);
-    verdicts.max().unwrap_or(Verdict::Keep)
 }

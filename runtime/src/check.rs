@@ -117,6 +117,8 @@ pub enum Broken {
     MinLength(u64),
     /// Text too long, in characters.
     MaxLength(u64),
+    /// Text beyond the limit of the server, in bytes.
+    MaxBytes(u64),
     /// The pattern matches nowhere.
     Pattern(String),
     /// A bound or divisor, in words.
@@ -146,6 +148,7 @@ impl fmt::Display for Broken {
             Self::Format(format) => write!(f, "must be {}", describe(*format)),
             Self::MinLength(n) => write!(f, "must have at least {n} characters"),
             Self::MaxLength(n) => write!(f, "must have at most {n} characters"),
+            Self::MaxBytes(n) => write!(f, "must have at most {n} bytes (`max_argument_bytes`)"),
             Self::Pattern(pattern) => write!(f, "must match the pattern `{pattern}`"),
             Self::Bound(bound) => write!(f, "must be {bound}"),
             Self::MinItems(n) => write!(f, "must have at least {n} items"),

@@ -106,8 +106,10 @@ pub enum Outcome {
 pub struct Value {
     /// as JSON
     pub json: String,
-    /// whether `return` declares an object
-    pub is_object: bool,
+    /// whether it is a member `result` where an object is wanted: it is none, or may not be
+    pub is_wrapped: bool,
+    /// whether it is octets, which JSON has in base64
+    pub is_octets: bool,
 }
 
 /// Why a call came to nothing.
@@ -117,6 +119,17 @@ pub struct Failure {
     pub class: Class,
     /// what the caller may read
     pub text: String,
+}
+
+impl Failure {
+    /// What the client reads: the text, with the call that it can ask the operator about.
+    pub fn for_client(&self, call_id: CallId) -> String {
+        if self.text.contains(call_id.as_str()) {
+            self.text.clone()
+        } else {
+            format!("{} (call {call_id})", self.text)
+        }
+    }
 }
 
 /// Kinds of failures.

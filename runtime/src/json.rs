@@ -107,7 +107,8 @@ impl fmt::Display for Json<'_> {
 
 /// The text as a JSON string, quotes included.
 pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // A text always has a JSON form.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// Why a text is not acceptable JSON, and at which byte of it.

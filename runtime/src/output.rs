@@ -86,7 +86,7 @@ impl Table {
     /// # Errors
     /// When there are too many, or two columns have one name.
     pub fn collect(mut rows: Rows<'_>, max_rows: usize) -> Result<Self, OutputError> {
-        let names = rows.names().to_vec();
+        let (names, shapes) = rows.take_columns();
         let mut seen = HashSet::new();
         for name in &names {
             if !seen.insert(name.to_ascii_lowercase()) {
@@ -94,7 +94,6 @@ impl Table {
             }
         }
         let keys = names.iter().map(|name| format!("{}:", crate::json::quoted(name))).collect();
-        let shapes = rows.shapes().to_vec();
         let (mut chunks, mut count) = (Vec::new(), 0);
         while let Some(chunk) = rows.next_chunk() {
             count += chunk.len();
@@ -109,6 +108,11 @@ impl Table {
     /// Number of rows.
     pub const fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Whether the one value of the one row is octets, which JSON writes in base64.
+    pub fn is_octets(&self, form: Form) -> bool {
+        form == Form::Value && matches!(self.cell(0, 0, 0), Cell::Blob(_))
     }
 
     /// That there are as many rows and columns as the form wants.

@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("the bundle's {0} section cannot be read; build it again")]
     Section(&'static str),
     /// A condition cannot be linked.
-    #[error("the bundle's conditions cannot be used: {0}")]
+    #[error("the bundle's predicates section is damaged: {0}")]
     Link(#[from] LinkError),
     /// A limit is not known.
     #[error(transparent)]

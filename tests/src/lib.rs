@@ -11,6 +11,7 @@
     reason = "a helper of tests fails by panicking"
 )]
 
+pub mod bare;
 pub mod binaries;
 pub mod case;
 pub mod cel;
@@ -18,6 +19,7 @@ pub mod clients;
 pub mod generate;
 pub mod http;
 pub mod identity;
+pub mod measure;
 pub mod project;
 pub mod rust;
 pub mod server;

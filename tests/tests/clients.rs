@@ -50,7 +50,8 @@ fn judge(steps: &[Value]) {
     assert_eq!(rows[0]["address"], json!({"city": "Elmsford"}), "{rows}");
     assert!(rows[0].get("ssn").is_none(), "{rows}");
     assert_eq!(steps[2]["isError"], json!(true));
-    assert_eq!(steps[2]["content"][0]["text"], json!("Only physicians prescribe"));
+    let refused = steps[2]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(refused.starts_with("Only physicians prescribe (call "), "{refused}");
     assert_eq!(steps[3]["isError"], json!(true));
     assert!(steps[4].to_string().contains("clinic://insurers/{insurer_id}"), "{}", steps[4]);
     assert!(steps[5].to_string().contains("Harbour Health"), "{}", steps[5]);

@@ -119,7 +119,7 @@ impl<'c> Reader<'c> {
             other => return Err(node.mismatch(other.kind())),
         };
         if text.len() > self.string_max_bytes {
-            return Err(Broken::MaxLength(self.string_max_bytes as u64));
+            return Err(Broken::MaxBytes(self.string_max_bytes as u64));
         }
         rules.check(text)?;
         let Some(format) = rules.format else { return Ok(Argument::Text(text.into())) };
@@ -235,7 +235,7 @@ impl<'c> Reader<'c> {
             Json::Null => Argument::Null,
             Json::Bool(value) => Argument::Bool(*value),
             Json::String(text) if text.len() > self.string_max_bytes => {
-                self.fail(path, Broken::MaxLength(self.string_max_bytes as u64));
+                self.fail(path, Broken::MaxBytes(self.string_max_bytes as u64));
                 Argument::Null
             }
             Json::String(text) => Argument::Text(Box::from(&**text)),

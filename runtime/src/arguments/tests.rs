@@ -165,7 +165,10 @@ fn constraints_are_named_without_the_value() {
     assert_eq!(fixture.refused("-1"), "`x` must be at least 0");
     assert_eq!(fixture.refused("1.25"), "`x` must be a multiple of 0.5");
     let long = format!("\"{}\"", "a".repeat(1_001));
-    assert_eq!(Fixture::of(string(None)).refused(&long), "`x` must have at most 1000 characters");
+    assert_eq!(
+        Fixture::of(string(None)).refused(&long),
+        "`x` must have at most 1000 bytes (`max_argument_bytes`)"
+    );
 }
 
 #[test]

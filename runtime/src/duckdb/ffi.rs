@@ -232,15 +232,27 @@ impl Statement {
             .collect()
     }
 
-    /// Whether it can only read, as DuckDB classifies it.
+    /// Whether it can only read, as DuckDB classifies it. (`EXPLAIN` may not: with `ANALYZE` it runs
+    /// what it explains.)
     pub fn is_read_only(&self) -> bool {
-        // SAFETY: the statement is alive.
-        let kind = unsafe { sys::duckdb_prepared_statement_type(self.handle) };
+        self.kind() == sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
+    }
+
+    /// Whether nothing but rows of tables can be otherwise on its connection afterwards: no
+    /// temporary object, no variable, no transaction.
+    pub fn leaves_nothing(&self) -> bool {
         matches!(
-            kind,
+            self.kind(),
             sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
-                | sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_EXPLAIN
+                | sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_INSERT
+                | sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_UPDATE
+                | sys::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DELETE
         )
+    }
+
+    fn kind(&self) -> sys::duckdb_statement_type {
+        // SAFETY: the statement is alive.
+        unsafe { sys::duckdb_prepared_statement_type(self.handle) }
     }
 
     /// Runs it with the values that were bound.

@@ -11,8 +11,18 @@ pub const MAX_PREPARED_STATEMENTS: usize = 1_024;
 #[derive(Debug)]
 pub struct Session {
     // Before the connection, so that they are dropped first.
-    statements: HashMap<Box<str>, (Statement, Vec<String>)>,
+    statements: HashMap<Box<str>, Prepared>,
     connection: Connection,
+    database: Database,
+    /// whether something ran that may have left something behind
+    is_touched: bool,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    statement: Statement,
+    names: Box<[String]>,
+    leaves_nothing: bool,
 }
 
 impl Session {
@@ -21,7 +31,12 @@ impl Session {
     /// # Errors
     /// When DuckDB cannot open another connection.
     pub fn new(database: &Database) -> Result<Self, DuckError> {
-        Ok(Self { statements: HashMap::new(), connection: database.connect()? })
+        Ok(Self {
+            statements: HashMap::new(),
+            connection: database.connect()?,
+            database: database.clone(),
+            is_touched: false,
+        })
     }
 
     /// What interrupts it.
@@ -44,28 +59,58 @@ impl Session {
         value: impl Fn(&str) -> Option<Bind>,
     ) -> Result<Rows<'_>, DuckError> {
         if !self.statements.contains_key(sql) {
-            if self.statements.len() >= MAX_PREPARED_STATEMENTS {
-                self.statements.clear();
-            }
-            let statement = self.connection.prepare(sql)?;
-            let names = statement.parameters();
-            self.statements.insert(sql.into(), (statement, names));
+            self.prepare(sql)?;
         }
-        let Some((statement, names)) = self.statements.get_mut(sql) else {
+        let Some(prepared) = self.statements.get_mut(sql) else {
             return Err(DuckError::new("sql", "the statement is not prepared"));
         };
-        for (at, name) in names.iter().enumerate() {
+        for (at, name) in prepared.names.iter().enumerate() {
             let value = value(name).ok_or_else(|| {
                 DuckError::new("binder", format!("there is no value for `${name}`"))
             })?;
-            statement.bind(at + 1, &value)?;
+            prepared.statement.bind(at + 1, &value)?;
         }
-        statement.execute()
+        self.is_touched |= !prepared.leaves_nothing;
+        prepared.statement.execute()
     }
 
-    /// Undoes what a statement may have left behind: an open transaction.
-    pub fn reset(&mut self) {
-        // Without a transaction this is an error, and there is nothing to undo.
-        let _ = self.connection.run("ROLLBACK");
+    fn prepare(&mut self, sql: &str) -> Result<(), DuckError> {
+        if self.statements.len() >= MAX_PREPARED_STATEMENTS {
+            self.statements.clear();
+        }
+        let statement = self.connection.prepare(sql)?;
+        let prepared = Prepared {
+            names: statement.parameters().into(),
+            leaves_nothing: statement.leaves_nothing(),
+            statement,
+        };
+        self.statements.insert(sql.into(), prepared);
+        Ok(())
+    }
+
+    /// Sees to it that nothing of what ran (a temporary table, a variable, an open transaction)
+    /// reaches whoever has the session next: after anything but plain queries and changes of rows
+    /// the connection is another one.
+    ///
+    /// # Errors
+    /// When DuckDB cannot open another connection. The session is then as good as its last
+    /// statement left it, with its transaction undone.
+    pub fn tidy(&mut self) -> Result<(), DuckError> {
+        if !self.is_touched {
+            return Ok(());
+        }
+        self.statements.clear();
+        match self.database.connect() {
+            Ok(connection) => {
+                self.connection = connection;
+                self.is_touched = false;
+                Ok(())
+            }
+            Err(error) => {
+                // Without a transaction this is an error, and there is nothing to undo.
+                let _ = self.connection.run("ROLLBACK");
+                Err(error)
+            }
+        }
     }
 }

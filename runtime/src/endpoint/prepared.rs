@@ -11,10 +11,11 @@ use mxcp_policy::predicate::{LinkError, Predicate};
 use mxcp_policy::verify::{self, Layout, VerifyError};
 use mxcp_schemas::bundle::code::{Program, Slot, USER_ATTRIBUTES};
 use mxcp_schemas::bundle::definition::{self, Predicates, TypeId};
-use mxcp_schemas::bundle::plan::Plan;
+use mxcp_schemas::bundle::plan::{Plan, Verdict};
 
 use crate::arguments::{DeclarationError, Parameters};
 use crate::check::{Checks, Shape};
+use crate::output::Form;
 
 /// Joint plans that an endpoint remembers, at most.
 const JOINT_PLANS_MAX: usize = 64;
@@ -52,6 +53,16 @@ pub enum Act {
     Change(Arc<Plan>),
 }
 
+impl Act {
+    /// Whether nothing may be left of the result.
+    fn replaces_all(&self) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::Change(plan) => plan.state(plan.start).verdict != Verdict::Keep,
+        }
+    }
+}
+
 /// What the policies of an endpoint read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Reads {
@@ -78,6 +89,9 @@ pub struct Prepared {
     pub reads: Reads,
     /// whether errors may carry what the client must not see
     pub is_guarded: bool,
+    /// whether structured results are a member `result`: the declared one is no object, or some
+    /// policy may replace it as a whole; the published schema says the same
+    pub is_wrapped: bool,
     joint: Mutex<HashMap<Vec<usize>, Arc<Plan>>>,
 }
 
@@ -204,7 +218,10 @@ impl Prepared {
         let declared = endpoint.parameters.iter().map(|parameter| parameter.ty);
         let is_sensitive = declared.chain(endpoint.result).any(|ty| is_sensitive(checks, ty));
         let is_guarded = !output.is_empty() || is_sensitive;
-        Ok(Self { parameters, input, output, reads, is_guarded, joint: Mutex::default() })
+        let is_wrapped = Form::of(endpoint.result, checks) != Form::Row
+            || output.iter().any(|rule| rule.act.replaces_all());
+        let joint = Mutex::default();
+        Ok(Self { parameters, input, output, reads, is_guarded, is_wrapped, joint })
     }
 
     /// The plan that does what all these output policies do, by position; `None` when it would be

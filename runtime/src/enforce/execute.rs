@@ -41,8 +41,19 @@ pub(super) struct Fault {
     pub(super) class: String,
     /// what somebody may read who operates the server
     pub(super) detail: String,
-    /// whether everybody may read it
-    pub(super) is_public: bool,
+    /// who else may read it
+    readers: Readers,
+}
+
+/// Who may read why an execution failed, besides operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// nobody: it may hold anything
+    Nobody,
+    /// everybody, where nothing is kept from anybody
+    Unguarded,
+    /// everybody: that a limit was reached
+    Everybody,
 }
 
 impl Work {
@@ -140,7 +151,12 @@ impl Work {
     /// everybody does where the text can hold nothing that the client must not see.
     pub(super) fn fail(self, fault: Fault, is_guarded: bool) -> Done {
         tracing::warn!(call_id = %self.id, class = %fault.class, "a call failed");
-        let text = if self.caller.operator || (fault.is_public && !is_guarded) {
+        let is_for_all = match fault.readers {
+            Readers::Nobody => false,
+            Readers::Unguarded => !is_guarded,
+            Readers::Everybody => true,
+        };
+        let text = if self.caller.operator || is_for_all {
             format!("{} (call {})", fault.detail, self.id)
         } else {
             format!("the call failed; the operator finds the cause under call {}", self.id)
@@ -151,11 +167,22 @@ impl Work {
 }
 
 impl Fault {
+    /// Something whose words hold nothing that a policy could keep from somebody who sees all.
     pub(super) fn public(class: &str, detail: impl Into<String>) -> Self {
-        Self { class: class.to_owned(), detail: detail.into(), is_public: true }
+        Self { class: class.to_owned(), detail: detail.into(), readers: Readers::Unguarded }
+    }
+
+    /// Something whose words may hold values.
+    pub(super) fn private(class: &str, detail: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), detail: detail.into(), readers: Readers::Nobody }
+    }
+
+    /// A limit that was reached.
+    pub(super) fn limit(class: &str, detail: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), detail: detail.into(), readers: Readers::Everybody }
     }
 
     fn internal(detail: &str) -> Self {
-        Self { class: "internal".into(), detail: detail.to_owned(), is_public: false }
+        Self::private("internal", detail)
     }
 }

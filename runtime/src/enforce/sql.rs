@@ -1,6 +1,7 @@
 //! SQL: run, asked about, written, all on the thread that holds the rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mxcp_schemas::bundle::definition::Body;
 use mxcp_schemas::bundle::plan::Plan;
@@ -10,11 +11,14 @@ use super::ask::Ruling;
 use super::execute::{Done, Fault, Work};
 use super::{Class, Failure, Outcome, Value};
 use crate::arguments::bind::bind;
-use crate::duckdb::Session;
+use crate::duckdb::{DuckError, Session};
 use crate::endpoint::Endpoint;
 use crate::endpoint::prepared::Prepared;
 use crate::limits::{Limits, size};
 use crate::output::{Form, OutputError, Table};
+
+/// After what time to try again when the database had no room.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     work: Work,
@@ -32,10 +36,7 @@ pub(super) async fn run(
     tokio::select! {
         done = pool.run(timeout, move |session| job(work, session)) => match done {
             Ok(done) => done,
-            Err(error) => {
-                let fault = Fault::public(error.class, error.message);
-                rest.fail(fault, prepared.is_guarded)
-            }
+            Err(error) => lost(rest, &error, timeout),
         },
         // Dropping the job's future interrupts it.
         () = cancel.cancelled() => {
@@ -58,7 +59,10 @@ fn job(work: Work, session: &mut Session) -> Done {
     let form = Form::of(endpoint.definition.result, runtime.checks());
     match execute(&work, endpoint, prepared, session, form) {
         Ok(table) => decide(work, endpoint, prepared, &table, form),
-        Err(error) => work.fail(fault(&error), prepared.is_guarded),
+        Err(error) => {
+            let timeout = Limits::duration(runtime.query_timeout_ms());
+            work.fail(fault(&error, timeout), prepared.is_guarded)
+        }
     }
 }
 
@@ -81,11 +85,7 @@ fn execute(
         Some(bind(argument, runtime.checks().node(parameter.ty), runtime.checks()))
     };
     let max_rows = size(runtime.limits().max_result_rows);
-    let table = Table::collect(session.query(text, value)?, max_rows);
-    if table.is_err() {
-        session.reset();
-    }
-    let table = table?;
+    let table = Table::collect(session.query(text, value)?, max_rows)?;
     table.fit(form)?;
     if let Some(result) = endpoint.definition.result {
         table.check(form, result, runtime.checks())?;
@@ -118,23 +118,46 @@ fn decide(
     let mut out = Vec::new();
     let max_bytes = size(runtime.limits().max_result_bytes);
     if let Err(error) = table.write_json(form, plan, max_bytes, &mut out) {
-        return work.fail(fault(&error), prepared.is_guarded);
+        let timeout = Limits::duration(runtime.query_timeout_ms());
+        return work.fail(fault(&error, timeout), prepared.is_guarded);
     }
     match String::from_utf8(out) {
         Ok(json) => {
-            let value = Value { json, is_object: form == Form::Row };
+            let is_octets = table.is_octets(form) && matches!(ruling, Ruling::Keep);
+            let value = Value { json, is_wrapped: prepared.is_wrapped, is_octets };
             (work.trace, work.error, Outcome::Value(value))
         }
         Err(_) => work.fail(Fault::public("internal", "the result is not UTF-8"), true),
     }
 }
 
-/// DuckDB's words may hold values and are for operators; ours hold none.
-fn fault(error: &OutputError) -> Fault {
+/// A job that never ran, or never came back.
+fn lost(work: Work, error: &DuckError, timeout: Duration) -> Done {
+    match error.class {
+        "busy" => {
+            let text = format!("{}; try again later (call {})", error.message, work.id);
+            let failure = Failure { class: Class::Busy(BUSY_RETRY), text };
+            (work.trace, Some("limit reached".into()), Outcome::Failed(failure))
+        }
+        "timeout" => work.fail(overtime(timeout), true),
+        _ => work.fail(Fault::public(error.class, error.message.clone()), false),
+    }
+}
+
+/// DuckDB's words may hold values and are for operators; ours hold none. That a limit was reached
+/// everybody may know.
+fn fault(error: &OutputError, timeout: Duration) -> Fault {
     match error {
-        OutputError::Duck(error) => {
-            Fault { class: error.class.into(), detail: error.message.clone(), is_public: false }
+        OutputError::Duck(error) if error.is_interrupt() => overtime(timeout),
+        OutputError::Duck(error) => Fault::private(error.class, error.message.clone()),
+        OutputError::RowLimit(_) | OutputError::ByteLimit(_) => {
+            Fault::limit("limit reached", error.to_string())
         }
         other => Fault::public("result", other.to_string()),
     }
+}
+
+fn overtime(timeout: Duration) -> Fault {
+    let text = format!("the query took more than {} ms (`query_timeout_ms`)", timeout.as_millis());
+    Fault::limit("timeout", text)
 }

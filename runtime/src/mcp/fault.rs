@@ -55,7 +55,7 @@ impl Fault {
             Class::Busy(_) => (Code::Refused, 429),
             Class::Denied | Class::Failed | Class::Cancelled => (Code::Refused, 200),
         };
-        let fault = Self::new(code, failure.text.clone()).with_status(status);
+        let fault = Self::new(code, failure.for_client(call_id)).with_status(status);
         match failure.class {
             Class::Busy(wait) => {
                 let wait_ms = wait.as_millis().max(1);

@@ -1,5 +1,7 @@
 //! Resources: listing and reading them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mxcp_schemas::bundle::definition::Kind;
 
 use super::dispatch::{Cache, Context, Handled, Success};
@@ -65,8 +67,8 @@ fn mime_type<'c>(context: &Context<'c>, uri: &str) -> Option<&'c str> {
     endpoint.definition.mime_type.as_deref()
 }
 
-/// The one content of a resource. A text is itself where the media type is one of texts, else it is
-/// base64 of octets; anything else is JSON.
+/// The one content of a resource. Octets, and texts of which the media type says that they are none,
+/// are base64; other texts are themselves; anything else is JSON.
 fn contents(uri: &str, mime_type: Option<&str>, value: &Value) -> String {
     let text = match json::parse(value.json.as_bytes()) {
         Ok(Json::String(text)) => Some(text),
@@ -76,9 +78,13 @@ fn contents(uri: &str, mime_type: Option<&str>, value: &Value) -> String {
     let mut object = Object::new(&mut content);
     object.text("uri", uri);
     match (text, mime_type) {
+        (Some(octets), mime_type) if value.is_octets => {
+            object.text("mimeType", mime_type.unwrap_or("application/octet-stream"));
+            object.text("blob", &octets);
+        }
         (Some(text), Some(mime_type)) if !is_text(mime_type) => {
             object.text("mimeType", mime_type);
-            object.text("blob", &text);
+            object.text("blob", &STANDARD.encode(text.as_bytes()));
         }
         (Some(text), mime_type) => {
             object.text("mimeType", mime_type.unwrap_or("text/plain"));
@@ -110,7 +116,11 @@ mod tests {
     use super::*;
 
     fn content(mime_type: Option<&str>, json: &str) -> serde_json::Value {
-        let value = Value { json: json.into(), is_object: false };
+        shown(mime_type, json, false)
+    }
+
+    fn shown(mime_type: Option<&str>, json: &str, is_octets: bool) -> serde_json::Value {
+        let value = Value { json: json.into(), is_wrapped: true, is_octets };
         let members = format!("{{{}}}", contents("a://x", mime_type, &value));
         serde_json::from_str::<serde_json::Value>(&members).unwrap()["contents"][0].clone()
     }
@@ -121,7 +131,13 @@ mod tests {
         assert_eq!((&text["mimeType"], &text["text"]), (&"text/plain".into(), &"a\"b".into()));
         let markdown = content(Some("text/markdown; charset=utf-8"), r##""# x""##);
         assert_eq!(markdown["text"], "# x");
-        let image = content(Some("image/png"), r#""aGk=""#);
+        let octets = shown(None, r#""aGk=""#, true);
+        assert_eq!(
+            (&octets["mimeType"], &octets["blob"]),
+            (&"application/octet-stream".into(), &"aGk=".into())
+        );
+        assert_eq!(shown(Some("text/plain"), r#""aGk=""#, true)["blob"], "aGk=");
+        let image = content(Some("image/png"), r#""hi""#);
         assert_eq!((&image["blob"], image.get("text")), (&"aGk=".into(), None));
         let svg = content(Some("image/svg+xml"), r#""<svg/>""#);
         assert_eq!(svg["text"], "<svg/>");

@@ -129,6 +129,11 @@ impl Server {
                 let mut answers = Vec::with_capacity(messages.len());
                 for message in messages {
                     let answer = match message {
+                        Ok(Message::Request(request)) if request.method == "initialize" => {
+                            let message = "`initialize` stands alone, not in a batch";
+                            let fault = Fault::bad(Code::InvalidRequest, message);
+                            self.reject(Some(&request.id), fault, arrival).await
+                        }
                         Ok(message) => self.message(&received, message).await,
                         Err(malformed) => {
                             let id = malformed.id.clone();

@@ -53,12 +53,11 @@ fn succeed(value: &Value, context: &Context<'_>) -> String {
     let mut object = Object::begun(&mut members);
     object.raw("content", &content(json));
     if context.revision.has_structured_results() {
-        // Structured content is an object, as most revisions have it; of a result that should have
-        // been one and is null there is none.
-        match (value.is_object, json.starts_with('{')) {
-            (true, true) => object.raw("structuredContent", json),
-            (true, false) => {}
-            (false, _) => object.raw("structuredContent", &format!(r#"{{"result":{json}}}"#)),
+        // Structured content is an object, as most revisions have it.
+        if value.is_wrapped {
+            object.raw("structuredContent", &format!(r#"{{"result":{json}}}"#));
+        } else {
+            object.raw("structuredContent", json);
         }
     }
     object.raw("isError", "false");
@@ -71,7 +70,7 @@ fn refuse(failure: &Failure, call_id: CallId) -> Result<String, Fault> {
     }
     let mut members = String::new();
     let mut object = Object::begun(&mut members);
-    object.raw("content", &content(&failure.text));
+    object.raw("content", &content(&failure.for_client(call_id)));
     object.raw("isError", "true");
     Ok(members)
 }

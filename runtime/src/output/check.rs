@@ -1,14 +1,16 @@
 //! Whether a result is as `return` declares. A null passes every type.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use mxcp_schemas::bundle::definition::TypeId;
+use mxcp_schemas::bundle::definition::{Format, TypeId};
 
-use super::text::{decimal, text_of};
+use super::text::{name_of, number_of, string_of};
 use super::{Form, Table};
 use crate::check::decimal::Decimal;
-use crate::check::{Broken, Checks, Node, Shape};
-use crate::duckdb::Cell;
+use crate::check::{Broken, Checks, FieldRules, Node, Shape, TextRules};
+use crate::duckdb::{Cell, List};
+use crate::json::quoted;
 
 /// Where a result is not as declared, and which rule it breaks. Never holds a value of the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,53 +43,61 @@ impl Table {
         let checker = Checker { checks };
         match form {
             Form::Value => checker.value(&self.cell(0, 0, 0), node, &Place::Root),
-            Form::Row => self.check_row(&checker, node, &Place::Root, 0, 0),
+            Form::Row => {
+                let columns = self.columns(&checker, node, &Place::Root)?;
+                self.check_row(&checker, &columns, &Place::Root, (0, 0))
+            }
             Form::Rows => {
                 let Shape::Array(rules) = &node.shape else { return Ok(()) };
                 rules.check(self.rows).map_err(|b| Place::Root.broken(b))?;
-                let Some(item) = rules.items.and_then(|id| checks.node(id)) else { return Ok(()) };
-                for (index, (chunk, row)) in self.places().enumerate() {
-                    let place = Place::Item(&Place::Root, index);
-                    self.check_row(&checker, item, &place, chunk, row)?;
+                let item = rules.items.and_then(|id| checks.node(id));
+                if let Some(item) = item.filter(|_| self.rows > 0) {
+                    let columns = self.columns(&checker, item, &Place::Item(&Place::Root, 0))?;
+                    for (index, place) in self.places().enumerate() {
+                        let at = Place::Item(&Place::Root, index);
+                        self.check_row(&checker, &columns, &at, place)?;
+                    }
                 }
                 if rules.unique { self.check_unique() } else { Ok(()) }
             }
         }
     }
 
-    fn check_row(
+    /// The declared types of the columns, which are the same for all rows.
+    fn columns<'c>(
         &self,
-        checker: &Checker<'_>,
-        node: &Node,
+        checker: &Checker<'c>,
+        node: &'c Node,
         place: &Place<'_>,
-        chunk: usize,
-        row: usize,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<Vec<Option<&'c Node>>, Mismatch> {
         let Shape::Object(rules) = &node.shape else {
             return Err(place.broken(node.mismatch("an object")));
         };
-        for property in rules.properties.iter().filter(|p| p.required) {
-            if !self.names.contains(&property.name) {
-                return Err(Place::Field(place, &property.name).broken(Broken::Missing));
-            }
-        }
-        for (column, name) in self.names.iter().enumerate() {
-            let place = Place::Field(place, name);
-            match rules.property(name).and_then(|p| checker.checks.node(p.ty)) {
-                Some(node) => checker.value(&self.cell(chunk, column, row), node, &place)?,
-                None if rules.open => {}
-                None => return Err(place.broken(Broken::Undeclared)),
+        checker.has_required(rules, place, |name| self.names.iter().any(|n| n == name))?;
+        self.names.iter().map(|name| checker.field(rules, name, place)).collect()
+    }
+
+    fn check_row(
+        &self,
+        checker: &Checker<'_>,
+        columns: &[Option<&Node>],
+        place: &Place<'_>,
+        (chunk, row): (usize, usize),
+    ) -> Result<(), Mismatch> {
+        for (column, (node, name)) in columns.iter().zip(&self.names).enumerate() {
+            if let Some(node) = node {
+                let cell = self.cell(chunk, column, row);
+                checker.value(&cell, node, &Place::Field(place, name))?;
             }
         }
         Ok(())
     }
 
     fn check_unique(&self) -> Result<(), Mismatch> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (chunk, row) in self.places() {
-            let text: Vec<String> = (0..self.names.len())
-                .map(|column| format!("{:?}", self.cell(chunk, column, row)))
-                .collect();
+            let cells = (0..self.names.len()).map(|column| self.cell(chunk, column, row));
+            let text: Vec<String> = cells.map(|cell| identity(&cell)).collect();
             if !seen.insert(text) {
                 return Err(Place::Root.broken(Broken::Unique));
             }
@@ -124,42 +134,25 @@ struct Checker<'c> {
     checks: &'c Checks,
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
     fn value(&self, cell: &Cell<'_>, node: &Node, place: &Place<'_>) -> Result<(), Mismatch> {
-        let wrong = || Err(place.broken(node.mismatch(describe(cell))));
         match (&node.shape, cell) {
             (_, Cell::Null) => return Ok(()),
             (Shape::Boolean, Cell::Bool(_)) => {}
-            (Shape::Number(rules), _) => {
-                let Some(number) = number(cell) else { return wrong() };
-                let parsed = Decimal::parse(&number);
-                if rules.integer && !number_is_whole(&number) {
-                    return wrong();
+            (Shape::Number(rules), _) if is_number(cell) => {
+                if rules.integer && !is_whole(cell) {
+                    return Err(place.broken(node.mismatch(describe(cell))));
                 }
-                if let Some(parsed) = parsed {
-                    rules.check(&parsed).map_err(|b| place.broken(b))?;
-                }
-            }
-            (Shape::String(rules), Cell::Blob(_)) if rules.format.is_none() => {}
-            (Shape::String(rules), _) => {
-                let is_text = !matches!(
-                    cell,
-                    Cell::Bool(_)
-                        | Cell::Int(_)
-                        | Cell::Uint(_)
-                        | Cell::F32(_)
-                        | Cell::F64(_)
-                        | Cell::Decimal(..)
-                );
-                let Some(text) = text_of(cell).filter(|_| is_text) else { return wrong() };
-                rules.check(&text).map_err(|b| place.broken(b))?;
-                // A time of DuckDB's is well formed; a text has to be.
-                if let (Some(format), Cell::Text(..)) = (rules.format, cell)
-                    && !format.accepts(&text)
-                {
-                    return Err(place.broken(Broken::Format(format)));
+                let number = number_of(cell).filter(|_| rules.has_limits());
+                // What is not finite is written as null, and null passes.
+                if let Some(number) = number.and_then(|text| Decimal::parse(&text)) {
+                    rules.check(&number).map_err(|b| place.broken(b))?;
                 }
             }
+            (Shape::String(rules), _) => match string_of(cell) {
+                Some(text) => string(rules, cell, &text).map_err(|b| place.broken(b))?,
+                None => return Err(place.broken(node.mismatch(describe(cell)))),
+            },
             (Shape::Array(rules), Cell::List(items)) => {
                 rules.check(items.len()).map_err(|b| place.broken(b))?;
                 if let Some(item) = rules.items.and_then(|id| self.checks.node(id)) {
@@ -167,19 +160,22 @@ impl Checker<'_> {
                         self.value(&cell, item, &Place::Item(place, index))?;
                     }
                 }
+                if rules.unique && !are_different(items) {
+                    return Err(place.broken(Broken::Unique));
+                }
             }
-            (Shape::Object(_), Cell::Struct(fields)) => {
+            (Shape::Object(rules), Cell::Struct(fields)) => {
                 let fields: Vec<(&str, &Cell<'_>)> = fields.iter().map(|(n, c)| (*n, c)).collect();
-                self.fields(&fields, node, place)?;
+                self.fields(&fields, rules, place)?;
             }
-            (Shape::Object(_), Cell::Map(entries)) => {
-                let names: Vec<String> =
-                    entries.iter().map(|(k, _)| text_of(k).unwrap_or_default()).collect();
+            (Shape::Object(rules), Cell::Map(entries)) => {
+                let names: Vec<_> = entries.iter().map(|(key, _)| name_of(key)).collect();
+                let named = names.iter().zip(entries);
                 let fields: Vec<(&str, &Cell<'_>)> =
-                    names.iter().zip(entries).map(|(n, (_, c))| (n.as_str(), c)).collect();
-                self.fields(&fields, node, place)?;
+                    named.filter_map(|(name, (_, cell))| Some((name.as_deref()?, cell))).collect();
+                self.fields(&fields, rules, place)?;
             }
-            _ => return wrong(),
+            _ => return Err(place.broken(node.mismatch(describe(cell)))),
         }
         choices(cell, node, place)
     }
@@ -187,60 +183,129 @@ impl Checker<'_> {
     fn fields(
         &self,
         fields: &[(&str, &Cell<'_>)],
-        node: &Node,
+        rules: &'c FieldRules,
         place: &Place<'_>,
     ) -> Result<(), Mismatch> {
-        let Shape::Object(rules) = &node.shape else { return Ok(()) };
-        for property in rules.properties.iter().filter(|p| p.required) {
-            if !fields.iter().any(|(name, _)| *name == property.name) {
-                return Err(Place::Field(place, &property.name).broken(Broken::Missing));
-            }
-        }
+        self.has_required(rules, place, |name| fields.iter().any(|(known, _)| *known == name))?;
         for (name, cell) in fields {
-            let below = Place::Field(place, name);
-            match rules.property(name).and_then(|p| self.checks.node(p.ty)) {
-                Some(node) => self.value(cell, node, &below)?,
-                None if rules.open => {}
-                None => return Err(below.broken(Broken::Undeclared)),
+            if let Some(node) = self.field(rules, name, place)? {
+                self.value(cell, node, &Place::Field(place, name))?;
             }
         }
         Ok(())
+    }
+
+    fn has_required(
+        &self,
+        rules: &FieldRules,
+        place: &Place<'_>,
+        has: impl Fn(&str) -> bool,
+    ) -> Result<(), Mismatch> {
+        let mut required = rules.properties.iter().filter(|property| property.required);
+        match required.find(|property| !has(&property.name)) {
+            Some(missing) => Err(Place::Field(place, &missing.name).broken(Broken::Missing)),
+            None => Ok(()),
+        }
+    }
+
+    /// The declared type of a field; none when it is not declared and need not be.
+    fn field(
+        &self,
+        rules: &'c FieldRules,
+        name: &str,
+        place: &Place<'_>,
+    ) -> Result<Option<&'c Node>, Mismatch> {
+        match rules.property(name).and_then(|property| self.checks.node(property.ty)) {
+            None if !rules.open => Err(Place::Field(place, name).broken(Broken::Undeclared)),
+            found => Ok(found),
+        }
+    }
+}
+
+/// Checks a text that JSON writes as a string. A time of DuckDB's is well formed, and more kinds of
+/// it have one format; a text has to be as the format says, and so has what is no time.
+fn string(rules: &TextRules, cell: &Cell<'_>, text: &str) -> Result<(), Broken> {
+    rules.check(text)?;
+    let Some(format) = rules.format else { return Ok(()) };
+    let is_of_time = !matches!(format, Format::Email | Format::Uri);
+    let is_time = matches!(
+        cell,
+        Cell::Date(_) | Cell::Time(_) | Cell::TimeTz(..) | Cell::Timestamp(..) | Cell::Interval(..)
+    );
+    if (is_time && is_of_time) || format.accepts(text) {
+        Ok(())
+    } else {
+        Err(Broken::Format(format))
     }
 }
 
 /// A scalar with declared choices is one of them.
 fn choices(cell: &Cell<'_>, node: &Node, place: &Place<'_>) -> Result<(), Mismatch> {
-    if node.choices.is_empty() {
+    if node.choices.is_empty() || matches!(cell, Cell::List(_) | Cell::Struct(_) | Cell::Map(_)) {
         return Ok(());
     }
-    let same = |choice: &String| match (number(cell), Decimal::parse(choice)) {
-        (Some(number), Some(choice)) => Decimal::parse(&number) == Some(choice),
-        (Some(_), None) => false,
-        (None, _) => match cell {
-            Cell::Bool(value) => *choice == value.to_string(),
-            other => text_of(other).is_some_and(|text| *choice == crate::json::quoted(&text)),
-        },
+    let is_choice = match (number_of(cell), cell) {
+        (Some(number), _) => {
+            // What is not finite is written as null, and null passes.
+            let number = Decimal::parse(&number);
+            number.is_none_or(|number| {
+                node.choices.iter().any(|choice| Decimal::parse(choice).as_ref() == Some(&number))
+            })
+        }
+        (None, Cell::Bool(value)) => node.choices.iter().any(|choice| *choice == value.to_string()),
+        (None, other) => string_of(other).is_some_and(|text| {
+            let text = quoted(&text);
+            node.choices.contains(&text)
+        }),
     };
-    let container = matches!(cell, Cell::List(_) | Cell::Struct(_) | Cell::Map(_));
-    if container || node.choices.iter().any(same) {
-        return Ok(());
+    if is_choice { Ok(()) } else { Err(place.broken(node.not_a_choice())) }
+}
+
+const fn is_number(cell: &Cell<'_>) -> bool {
+    matches!(cell, Cell::Int(_) | Cell::Uint(_) | Cell::F32(_) | Cell::F64(_) | Cell::Decimal(..))
+}
+
+/// Whether a number has no decimals, or is none and is written as null.
+fn is_whole(cell: &Cell<'_>) -> bool {
+    let whole = |value: f64| !value.is_finite() || value.fract() == 0.0;
+    match cell {
+        Cell::F32(value) => whole(f64::from(*value)),
+        Cell::F64(value) => whole(*value),
+        Cell::Decimal(value, scale) => {
+            10_i128.checked_pow((*scale).into()).is_some_and(|unit| value % unit == 0)
+        }
+        _ => true,
     }
-    Err(place.broken(node.not_a_choice()))
 }
 
-fn number(cell: &Cell<'_>) -> Option<String> {
-    Some(match cell {
-        Cell::Int(value) => value.to_string(),
-        Cell::Uint(value) => value.to_string(),
-        Cell::F32(value) => value.to_string(),
-        Cell::F64(value) => value.to_string(),
-        Cell::Decimal(value, scale) => decimal(*value, *scale),
-        _ => return None,
-    })
+fn are_different(items: &List<'_>) -> bool {
+    let mut seen = HashSet::new();
+    items.iter().all(|item| seen.insert(identity(&item)))
 }
 
-fn number_is_whole(text: &str) -> bool {
-    text.split_once('.').is_none_or(|(_, fraction)| fraction.bytes().all(|b| b == b'0'))
+/// A text that two values of one type share when they are the same.
+fn identity(cell: &Cell<'_>) -> String {
+    match cell {
+        Cell::List(items) => {
+            let items: String = items.iter().map(|item| identity(&item) + ",").collect();
+            format!("[{items}]")
+        }
+        Cell::Struct(fields) => {
+            let fields: String = fields.iter().map(|(_, cell)| identity(cell) + ",").collect();
+            format!("({fields})")
+        }
+        Cell::Map(entries) => {
+            let entry = |(key, cell): &(Cell<'_>, Cell<'_>)| {
+                format!("{}:{},", identity(key), identity(cell))
+            };
+            let mut entries: Vec<String> = entries.iter().map(entry).collect();
+            entries.sort_unstable();
+            format!("{{{}}}", entries.concat())
+        }
+        Cell::F32(value) => (value + 0.0).to_string(),
+        Cell::F64(value) => (value + 0.0).to_string(),
+        other => format!("{other:?}"),
+    }
 }
 
 const fn describe(cell: &Cell<'_>) -> &'static str {

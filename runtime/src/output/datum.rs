@@ -4,7 +4,7 @@ use mxcp_policy::datum::{Datum, Instant, Span, Symbols};
 use mxcp_schemas::bundle::definition::{Format, TypeId};
 use mxcp_schemas::format;
 
-use super::text::{decimal, text_of};
+use super::text::{decimal, name_of, string_of};
 use super::{Form, Table};
 use crate::check::{Checks, Node, Shape};
 use crate::duckdb::Cell;
@@ -105,7 +105,7 @@ impl<'r> Reader<'r> {
             Cell::Map(entries) => map(entries
                 .iter()
                 .filter_map(|(key, cell)| {
-                    let name = text_of(key)?;
+                    let name = name_of(key)?;
                     let value = self.value(cell, self.field(node, &name));
                     Some((self.symbols.text(name), value))
                 })
@@ -113,7 +113,7 @@ impl<'r> Reader<'r> {
             Cell::Unsupported => {
                 Datum::Error("a column has a type that conditions cannot read".into())
             }
-            other => Datum::String(self.symbols.text(text_of(other).unwrap_or_default())),
+            other => Datum::String(self.symbols.text(string_of(other).unwrap_or_default())),
         }
     }
 }
@@ -152,8 +152,8 @@ fn time_of(cell: &Cell<'_>, declared: Format) -> Option<Datum> {
         }
         (Format::Date, Cell::Text(text, _)) => format::date(text).map(day),
         (Format::DateTime, Cell::Text(text, _)) => format::date_time(text).map(instant),
-        (Format::Timestamp, _) => text_of(cell).and_then(|t| format::timestamp(&t)).map(instant),
-        (Format::Duration, _) => text_of(cell)
+        (Format::Timestamp, _) => string_of(cell).and_then(|t| format::timestamp(&t)).map(instant),
+        (Format::Duration, _) => string_of(cell)
             .and_then(|text| format::duration(&text))
             .map(|(seconds, nanos)| Datum::Duration(Span { seconds, nanos })),
         _ => None,

@@ -1,6 +1,10 @@
 //! The texts of values: dates, times, intervals, identifiers.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::duckdb::Cell;
 
@@ -8,28 +12,49 @@ const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 
 /// Writes a JSON string.
 pub(super) fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(crate::json::quoted(text).as_bytes());
+    // A text always has a JSON form, and memory takes all bytes.
+    let _ = serde_json::to_writer(out, text);
 }
 
-/// The text of a value that is no list or map.
-pub(super) fn text_of(cell: &Cell<'_>) -> Option<String> {
+/// Writes a JSON number; one that is not finite is null.
+pub(super) fn put_number(out: &mut Vec<u8>, value: impl serde::Serialize) {
+    let _ = serde_json::to_writer(out, &value);
+}
+
+/// The text of a value that JSON writes as a string.
+pub(super) fn string_of<'c>(cell: &'c Cell<'_>) -> Option<Cow<'c, str>> {
     Some(match cell {
-        Cell::Bool(value) => value.to_string(),
-        Cell::Int(value) => value.to_string(),
-        Cell::Uint(value) => value.to_string(),
-        Cell::F32(value) => value.to_string(),
-        Cell::F64(value) => value.to_string(),
-        Cell::Decimal(value, scale) => decimal(*value, *scale),
-        Cell::Text(text, _) => (*text).to_owned(),
-        Cell::Bit(bits) => bits.clone(),
-        Cell::Uuid(bits) => uuid(*bits),
-        Cell::Date(days) => date(i64::from(*days)),
-        Cell::Time(nanos) => time(*nanos),
-        Cell::TimeTz(micros, offset) => time_tz(*micros, *offset),
-        Cell::Timestamp(nanos, zoned) => timestamp(*nanos, *zoned),
-        Cell::Interval(months, days, micros) => interval(*months, *days, *micros),
+        Cell::Text(text, _) => Cow::Borrowed(*text),
+        Cell::Bit(bits) => Cow::Borrowed(bits),
+        Cell::Blob(bytes) => STANDARD.encode(bytes).into(),
+        Cell::Uuid(bits) => uuid(*bits).into(),
+        Cell::Date(days) => date(i64::from(*days)).into(),
+        Cell::Time(nanos) => time(*nanos).into(),
+        Cell::TimeTz(micros, offset) => time_tz(*micros, *offset).into(),
+        Cell::Timestamp(nanos, zoned) => timestamp(*nanos, *zoned).into(),
+        Cell::Interval(months, days, micros) => interval(*months, *days, *micros).into(),
         _ => return None,
     })
+}
+
+/// The text of a value that JSON writes as a number; `NaN` and `inf` where it is none.
+pub(super) fn number_of(cell: &Cell<'_>) -> Option<String> {
+    Some(match cell {
+        Cell::Int(value) => value.to_string(),
+        Cell::Uint(value) => value.to_string(),
+        Cell::F32(value) => f64::from(*value).to_string(),
+        Cell::F64(value) => value.to_string(),
+        Cell::Decimal(value, scale) => decimal(*value, *scale),
+        _ => return None,
+    })
+}
+
+/// The text of a value that is a scalar, as the name of a member.
+pub(super) fn name_of<'c>(cell: &'c Cell<'_>) -> Option<Cow<'c, str>> {
+    match cell {
+        Cell::Bool(value) => Some(if *value { "true" } else { "false" }.into()),
+        other => string_of(other).or_else(|| number_of(other).map(Cow::Owned)),
+    }
 }
 
 /// All decimal digits.

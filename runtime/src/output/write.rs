@@ -1,10 +1,8 @@
 //! Writing a result as JSON while the plan of its policies is applied.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mxcp_schemas::bundle::plan::{INERT, MASK, Plan, StateId, Verdict};
 
-use super::text::{decimal, put, text_of};
+use super::text::{decimal, name_of, put, put_number, string_of};
 use super::{Form, OutputError, Table};
 use crate::duckdb::Cell;
 
@@ -31,7 +29,8 @@ impl Table {
                 Ok(())
             }
             Form::Row => {
-                if !self.row(&mut writer, plan.start, 0, 0)? {
+                let columns = self.states(plan, plan.start);
+                if !self.row(&mut writer, plan.start, &columns, (0, 0))? {
                     writer.out.extend_from_slice(b"null");
                 }
                 Ok(())
@@ -54,14 +53,15 @@ impl Table {
             }
             Verdict::Keep => {}
         }
+        let columns = self.states(plan, root.items);
         writer.out.push(b'[');
         let mut first = true;
-        for (chunk, row) in self.places() {
+        for place in self.places() {
             let before = writer.out.len();
             if !first {
                 writer.out.push(b',');
             }
-            if self.row(writer, root.items, chunk, row)? {
+            if self.row(writer, root.items, &columns, place)? {
                 first = false;
             } else {
                 writer.out.truncate(before);
@@ -71,13 +71,20 @@ impl Table {
         Ok(())
     }
 
+    /// The states of the columns of a row in this state, which are the same for all rows.
+    fn states(&self, plan: &Plan, row: StateId) -> Vec<StateId> {
+        let state = plan.state(row);
+        let below = |name: &String| if row == INERT { INERT } else { state.field(name) };
+        self.names.iter().map(below).collect()
+    }
+
     /// Writes one row as an object; `false` when the plan drops it.
     fn row(
         &self,
         writer: &mut Writer<'_>,
         at: StateId,
-        chunk: usize,
-        row: usize,
+        columns: &[StateId],
+        (chunk, row): (usize, usize),
     ) -> Result<bool, OutputError> {
         let state = writer.plan.state(at);
         match state.verdict {
@@ -90,14 +97,13 @@ impl Table {
         }
         writer.out.push(b'{');
         let mut first = true;
-        for (column, (name, key)) in self.names.iter().zip(&self.keys).enumerate() {
-            let below = if at == INERT { INERT } else { state.field(name) };
+        for (column, (key, below)) in self.keys.iter().zip(columns).enumerate() {
             let before = writer.out.len();
             if !first {
                 writer.out.push(b',');
             }
             writer.out.extend_from_slice(key.as_bytes());
-            if writer.value(&self.cell(chunk, column, row), below, name)? {
+            if writer.value(&self.cell(chunk, column, row), *below, self.name(column))? {
                 first = false;
             } else {
                 writer.out.truncate(before);
@@ -160,15 +166,19 @@ impl Writer<'_> {
             Cell::Null => self.out.extend_from_slice(b"null"),
             Cell::Bool(true) => self.out.extend_from_slice(b"true"),
             Cell::Bool(false) => self.out.extend_from_slice(b"false"),
-            Cell::Int(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
-            Cell::Uint(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
+            Cell::Int(value) => match i64::try_from(*value) {
+                Ok(value) => put_number(self.out, value),
+                Err(_) => put_number(self.out, value),
+            },
+            Cell::Uint(value) => match u64::try_from(*value) {
+                Ok(value) => put_number(self.out, value),
+                Err(_) => put_number(self.out, value),
+            },
             Cell::Decimal(value, scale) => {
                 self.out.extend_from_slice(decimal(*value, *scale).as_bytes());
             }
-            Cell::F32(value) => self.number(&serde_json::Value::from(*value)),
-            Cell::F64(value) => self.number(&serde_json::Value::from(*value)),
-            Cell::Blob(bytes) => put(self.out, &STANDARD.encode(bytes)),
-            Cell::Text(text, _) => put(self.out, text),
+            Cell::F32(value) => put_number(self.out, f64::from(*value)),
+            Cell::F64(value) => put_number(self.out, value),
             Cell::List(items) => {
                 self.out.push(b'[');
                 let mut first = true;
@@ -191,15 +201,18 @@ impl Writer<'_> {
                 self.out.push(b'{');
                 let mut first = true;
                 for (key, value) in entries {
-                    let name = text_of(key).unwrap_or_default();
+                    let unsupported = || OutputError::Unsupported(column.to_owned());
+                    let name = name_of(key).ok_or_else(unsupported)?;
                     let below = if at == INERT { INERT } else { state.field(&name) };
                     self.entry(&mut first, Some(&name), value, below, column)?;
                 }
                 self.out.push(b'}');
                 self.within()?;
             }
-            Cell::Unsupported => return Err(OutputError::Unsupported(column.to_owned())),
-            other => put(self.out, &text_of(other).unwrap_or_default()),
+            other => match string_of(other) {
+                Some(text) => put(self.out, &text),
+                None => return Err(OutputError::Unsupported(column.to_owned())),
+            },
         }
         Ok(())
     }
@@ -226,11 +239,6 @@ impl Writer<'_> {
             self.out.truncate(before);
         }
         Ok(())
-    }
-
-    /// Not a number and infinities are null in JSON.
-    fn number(&mut self, value: &serde_json::Value) {
-        self.out.extend_from_slice(value.to_string().as_bytes());
     }
 }
 

@@ -157,6 +157,11 @@ async fn endpoint(
     if let Err(refused) = admit(&http.doors, &visitor, &parts.headers) {
         return http.refuse(address, refused.reason(), 403, &refused.to_string());
     }
+    let max_head = size(http.server.runtime.limits().max_header_bytes);
+    if head_bytes(&parts.uri, &parts.headers) > max_head {
+        let message = format!("the head of a request has at most {max_head} bytes");
+        return http.refuse(address, "header_size", 431, &message);
+    }
     let (principal, operator) = match &http.callers {
         Callers::Everybody { principal, operator } => (Arc::clone(principal), *operator),
         Callers::Known(admission) => match admission.admit(&parts.uri, &parts.headers).await {
@@ -195,6 +200,17 @@ pub fn admit(doors: &Doors, visitor: &Visitor, headers: &HeaderMap) -> Result<()
         (Some(_), Some(_)) => return Err(Refused::Origin),
     };
     doors.admit(visitor.host.as_deref(), origin)
+}
+
+/// The size of a request's head, near enough: hyper holds back what is far beyond the limit, and
+/// lets through what came with the rest of a read.
+fn head_bytes(uri: &http::Uri, headers: &HeaderMap) -> usize {
+    const AROUND_FIELD_BYTES: usize = ": \r\n".len();
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + value.len() + AROUND_FIELD_BYTES
+    };
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    path + headers.iter().map(field).sum::<usize>()
 }
 
 /// A request that was let in.

@@ -55,54 +55,98 @@ impl Rows<'_> {
         &self.shapes
     }
 
+    /// The names and types of the columns, given away.
+    pub fn take_columns(&mut self) -> (Vec<String>, Vec<Shape>) {
+        (std::mem::take(&mut self.names), std::mem::take(&mut self.shapes))
+    }
+
     /// The next chunk of rows.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         // SAFETY: the result is initialised; the chunk is ours to destroy.
         let handle = unsafe { sys::duckdb_fetch_chunk(self.result) };
-        (!handle.is_null()).then_some(Chunk(handle))
+        (!handle.is_null()).then(|| Chunk::new(handle))
     }
 }
 
-/// Some rows.
+/// Some rows. Where their vectors are is asked once: a result is read cell by cell, twice.
 #[derive(Debug)]
-pub struct Chunk(sys::duckdb_data_chunk);
+pub struct Chunk {
+    handle: sys::duckdb_data_chunk,
+    rows: usize,
+    columns: Box<[Raw]>,
+}
+
+/// Where a vector is, what it holds, and which of that is null.
+#[derive(Debug, Clone, Copy)]
+struct Raw {
+    handle: sys::duckdb_vector,
+    data: *const c_void,
+    /// null when no value is
+    validity: *const u64,
+}
+
+impl Raw {
+    /// # Safety
+    /// The vector is alive, and not changed as long as what is returned is used.
+    unsafe fn of(handle: sys::duckdb_vector) -> Self {
+        // SAFETY: the caller's promise.
+        let (data, validity) = unsafe {
+            (sys::duckdb_vector_get_data(handle), sys::duckdb_vector_get_validity(handle))
+        };
+        Self { handle, data: data.cast_const(), validity: validity.cast_const() }
+    }
+}
 
 impl Drop for Chunk {
     fn drop(&mut self) {
         // SAFETY: the chunk was fetched and is destroyed once.
-        unsafe { sys::duckdb_destroy_data_chunk(&raw mut self.0) };
+        unsafe { sys::duckdb_destroy_data_chunk(&raw mut self.handle) };
     }
 }
 
 impl Chunk {
+    fn new(handle: sys::duckdb_data_chunk) -> Self {
+        // SAFETY: the chunk is alive, and nobody else has it.
+        let (rows, columns) = unsafe {
+            (
+                sys::duckdb_data_chunk_get_size(handle),
+                sys::duckdb_data_chunk_get_column_count(handle),
+            )
+        };
+        let column = |at| {
+            // SAFETY: the column exists, and its vector lives as long as the chunk, which nothing
+            // changes.
+            unsafe { Raw::of(sys::duckdb_data_chunk_get_vector(handle, at)) }
+        };
+        let columns = (0..columns).map(column).collect();
+        Self { handle, rows: usize::try_from(rows).unwrap_or(0), columns }
+    }
+
     /// Number of rows.
-    pub fn len(&self) -> usize {
-        // SAFETY: the chunk is alive.
-        usize::try_from(unsafe { sys::duckdb_data_chunk_get_size(self.0) }).unwrap_or(0)
+    pub const fn len(&self) -> usize {
+        self.rows
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub const fn is_empty(&self) -> bool {
+        self.rows == 0
     }
 
     /// The value of a column in a row. `shape` is that of the column.
     pub fn cell<'c>(&'c self, column: usize, shape: &'c Shape, row: usize) -> Cell<'c> {
-        // SAFETY: the chunk is alive.
-        let columns = unsafe { sys::duckdb_data_chunk_get_column_count(self.0) };
-        if column as u64 >= columns || row >= self.len() {
-            return Cell::Null;
+        match self.columns.get(column) {
+            Some(raw) if row < self.rows => {
+                Vector { raw: *raw, shape, _chunk: PhantomData }.cell(row)
+            }
+            _ => Cell::Null,
         }
-        // SAFETY: the column exists, and its vector lives as long as the chunk.
-        let handle = unsafe { sys::duckdb_data_chunk_get_vector(self.0, column as u64) };
-        Vector { handle, shape, _chunk: PhantomData }.cell(row)
     }
 }
 
 /// A column, or a part of one.
 #[derive(Debug, Clone, Copy)]
 struct Vector<'c> {
-    handle: sys::duckdb_vector,
+    raw: Raw,
     shape: &'c Shape,
     _chunk: PhantomData<&'c Chunk>,
 }
@@ -248,24 +292,26 @@ impl<'c> Vector<'c> {
     }
 
     fn is_valid(self, row: usize) -> bool {
+        let mask = self.raw.validity;
         // SAFETY: the vector is alive; the mask is null, or has a bit for every row of the vector,
         // and the row exists.
-        unsafe {
-            let mask = sys::duckdb_vector_get_validity(self.handle);
-            mask.is_null() || (*mask.add(row / 64) >> (row % 64)) & 1 == 1
-        }
+        unsafe { mask.is_null() || (*mask.add(row / 64) >> (row % 64)) & 1 == 1 }
     }
 
     /// The plain value at a row. Only for types whose every bit pattern is a value.
     fn get<T: Plain>(self, row: usize) -> T {
         // SAFETY: the vector is alive and holds values of the size of `T` (its shape says so), the
         // row exists, and every bit pattern is a `T`. The read makes no claim about alignment.
-        unsafe { self.data().cast::<T>().add(row).read_unaligned() }
+        unsafe { self.raw.data.cast::<T>().add(row).read_unaligned() }
     }
 
-    fn data(self) -> *const c_void {
-        // SAFETY: the vector is alive.
-        unsafe { sys::duckdb_vector_get_data(self.handle).cast_const() }
+    /// A vector that is a part of this one, and lives as long.
+    ///
+    /// # Safety
+    /// `handle` is such a vector, of that shape.
+    unsafe fn part(self, handle: sys::duckdb_vector, shape: &'c Shape) -> Self {
+        // SAFETY: it lives as long as the chunk, which nothing changes.
+        Self { raw: unsafe { Raw::of(handle) }, shape, _chunk: PhantomData }
     }
 
     fn signed(self, row: usize, bytes: u8) -> i128 {
@@ -299,7 +345,7 @@ impl<'c> Vector<'c> {
         // to twelve bytes inline, or a pointer to as many bytes as it says, which live as long as the
         // chunk. Bytes inside the vector live as long.
         unsafe {
-            let string = &*self.data().cast::<sys::duckdb_string_t>().add(row);
+            let string = &*self.raw.data.cast::<sys::duckdb_string_t>().add(row);
             let length = string.value.inlined.length;
             let start = if length <= 12 {
                 string.value.inlined.inlined.as_ptr().cast::<u8>()
@@ -318,23 +364,22 @@ impl<'c> Vector<'c> {
 
     fn child(self, at: usize, shape: &'c Shape) -> Self {
         // SAFETY: the vector is a struct's (or a union's), and its type has that many children.
-        let handle = unsafe { sys::duckdb_struct_vector_get_child(self.handle, at as u64) };
-        Vector { handle, shape, _chunk: PhantomData }
+        unsafe { self.part(sys::duckdb_struct_vector_get_child(self.raw.handle, at as u64), shape) }
     }
 
     fn list(self, row: usize, item: &'c Shape) -> List<'c> {
         let entry = self.get::<sys::duckdb_list_entry>(row);
         // SAFETY: the vector is a list's; its child lives as long.
-        let (handle, size) = unsafe {
+        let (child, size) = unsafe {
             (
-                sys::duckdb_list_vector_get_child(self.handle),
-                sys::duckdb_list_vector_get_size(self.handle),
+                self.part(sys::duckdb_list_vector_get_child(self.raw.handle), item),
+                sys::duckdb_list_vector_get_size(self.raw.handle),
             )
         };
         let end = entry.offset.saturating_add(entry.length).min(size);
         let narrow = |n: u64| usize::try_from(n).unwrap_or(0);
         List {
-            child: Vector { handle, shape: item, _chunk: PhantomData },
+            child,
             offset: narrow(entry.offset),
             length: narrow(end.saturating_sub(entry.offset)),
         }
@@ -342,13 +387,9 @@ impl<'c> Vector<'c> {
 
     fn array(self, row: usize, item: &'c Shape, size: u64) -> Cell<'c> {
         // SAFETY: the vector is an array's; its child has `size` values for each row.
-        let handle = unsafe { sys::duckdb_array_vector_get_child(self.handle) };
+        let child = unsafe { self.part(sys::duckdb_array_vector_get_child(self.raw.handle), item) };
         let size = usize::try_from(size).unwrap_or(0);
-        Cell::List(List {
-            child: Vector { handle, shape: item, _chunk: PhantomData },
-            offset: row * size,
-            length: size,
-        })
+        Cell::List(List { child, offset: row * size, length: size })
     }
 
     fn map(self, row: usize, key: &'c Shape, value: &'c Shape) -> Cell<'c> {
