@@ -200,8 +200,11 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 /// The entry of `known` that `word` was most likely meant to be, if any is near enough.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
+    let length = word.len();
     known
         .into_iter()
+        // A distance is at least the difference of the lengths; four bytes are one character at most.
+        .filter(|k| k.len().abs_diff(length) <= limit * 4)
         .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase()), k))
         .filter(|(distance, k)| *distance <= limit && *k != word)
         .min_by_key(|(distance, _)| *distance)

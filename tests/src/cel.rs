@@ -2,5 +2,6 @@
 //! the suites write as JSON.
 
 pub mod engine;
+pub mod hostile;
 pub mod json;
 pub mod suite;

@@ -26,6 +26,8 @@ pub use guard::guards;
 
 /// Deepest nesting of comprehensions.
 pub const MAX_COMPREHENSIONS: u32 = 4;
+/// Most different patterns in one expression.
+pub const MAX_PATTERNS: usize = 16;
 /// Most errors, and most warnings, that are reported for one expression.
 const MAX_FINDINGS: usize = 8;
 
@@ -125,6 +127,8 @@ struct Checker<'e> {
     warnings: Vec<Finding>,
     /// nodes that were reported as possibly null or absent
     told: HashSet<ExprId>,
+    /// literal patterns that were compiled
+    patterns: HashSet<String>,
     /// innermost last
     locals: Vec<Local>,
     /// for each path how many guards around this place say that it is neither null nor absent
@@ -155,6 +159,7 @@ impl<'e> Checker<'e> {
             errors: Vec::new(),
             warnings: Vec::new(),
             told: HashSet::new(),
+            patterns: HashSet::new(),
             locals: Vec::new(),
             loops: 0,
         }

@@ -43,8 +43,8 @@ pub fn within_limit(typed: &Typed) -> Result<u64, Box<Finding>> {
         return Ok(steps);
     }
     let range = typed.tree.get(typed.tree.root).range.clone();
-    let message =
-        format!("the condition may take {steps} steps, and {MAX_COST_STEPS} is the limit");
+    let (taken, limit) = (grouped(steps), grouped(MAX_COST_STEPS));
+    let message = format!("the condition may take {taken} steps, and {limit} is the limit");
     let mut finding = Finding::new(&LIMIT, range, message);
     let bounds = walk.bounds;
     let enough = bounds.iter().find_map(|(bound, size)| {
@@ -64,6 +64,19 @@ pub fn within_limit(typed: &Typed) -> Result<u64, Box<Finding>> {
         None => finding = finding.help("ask less in one condition, or split the policy"),
     }
     Err(Box::new(finding))
+}
+
+/// A number in groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// The greatest size below `size` that brings the cost under the limit when all the bounds have it.

@@ -9,11 +9,11 @@ use mxcp_schemas::bundle::code::{RequestSlot, Slot};
 
 use super::super::Finding;
 use super::super::ast::{Binary, ExprId, Kind, Literal};
-use super::super::code::{NULLABLE, PATTERN, UNKNOWN_FUNCTION, WRONG_TYPES};
+use super::super::code::{LIMIT, NULLABLE, PATTERN, UNKNOWN_FUNCTION, WRONG_TYPES};
 use super::super::environment::Declaration;
 use super::super::lexer::near_function;
-use super::Checker;
 use super::infer::Infer;
+use super::{Checker, MAX_PATTERNS};
 
 /// Most candidates that an error lists.
 const MAX_CANDIDATES: usize = 6;
@@ -277,6 +277,14 @@ impl Checker<'_> {
         let Kind::Literal(Literal::String(text)) = self.typed.tree.get(last).kind.clone() else {
             return;
         };
+        if !self.patterns.insert(text.clone()) {
+            return;
+        }
+        if self.patterns.len() > MAX_PATTERNS {
+            let message = format!("more than {MAX_PATTERNS} patterns in one condition");
+            let finding = Finding::new(&LIMIT, self.range(last), message);
+            return self.report(finding.help("join patterns with `|`, or split the policy"));
+        }
         if let Err(error) = function::compile_pattern(&text) {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or("").trim_start_matches("error: ");
@@ -362,8 +370,12 @@ impl Candidate<'_> {
     fn shares(&self, types: &[Ty]) -> bool {
         self.arity() == types.len()
             && types.iter().enumerate().any(|(i, ty)| match self {
-                Self::BuiltIn(overload) => overload.params.get(i).is_some_and(|p| p.ty() == *ty),
-                Self::Declared(declared) => declared.params.get(i) == Some(ty),
+                Self::BuiltIn(overload) => {
+                    overload.params.get(i).is_some_and(|wanted| is_kind(&wanted.ty(), ty))
+                }
+                Self::Declared(declared) => {
+                    declared.params.get(i).is_some_and(|wanted| is_kind(wanted, ty))
+                }
             })
     }
 
@@ -377,6 +389,16 @@ impl Candidate<'_> {
             }
         }
     }
+}
+
+/// Whether a type is what is wanted, as far as lists and maps go.
+fn is_kind(wanted: &Ty, ty: &Ty) -> bool {
+    matches!(
+        (wanted, ty),
+        (Ty::List(_), Ty::List(_))
+            | (Ty::Map(..), Ty::Map(..) | Ty::Record(_))
+            | (Ty::Optional(_), Ty::Optional(_))
+    ) || wanted == ty
 }
 
 fn parameters(ty: &Ty) -> u32 {

@@ -6,7 +6,7 @@ use super::super::Finding;
 use super::super::ast::{Binary, ExprId, Kind, Literal, PathId, Paths, Tree, Unary};
 use super::super::code::OPENING_GUARD;
 use super::super::parser::children;
-use super::Typed;
+use super::{MAX_FINDINGS, Typed};
 
 /// The paths that are neither null nor absent when the condition is `truth`.
 pub(super) fn proves(
@@ -64,17 +64,19 @@ struct Part {
 pub fn guards(typed: &Typed, found: &mut Vec<Finding>) {
     let tree = &typed.tree;
     let paths = Paths::new(tree);
+    let mut told = Vec::new();
     let mut groups = vec![Part { id: tree.root, wanted: true }];
     while let Some(group) = groups.pop() {
         let mut parts = Vec::new();
         conjuncts(tree, group, &mut parts);
         if parts.len() > 1 {
-            group_guards(tree, &paths, &parts, found);
+            group_guards(tree, &paths, &parts, &mut told);
         }
         for part in parts {
             alternatives(tree, part, &mut groups);
         }
     }
+    found.append(&mut told);
 }
 
 fn group_guards(tree: &Tree, paths: &Paths, parts: &[Part], found: &mut Vec<Finding>) {
@@ -92,7 +94,9 @@ fn group_guards(tree: &Tree, paths: &Paths, parts: &[Part], found: &mut Vec<Find
         proves(tree, paths, guard.id, guard.wanted, &mut proven);
         for path in proven {
             let slips = excluding.iter().find(|(i, mentions)| *i != at && mentions.contains(&path));
-            if let Some((test, _)) = slips {
+            if let Some((test, _)) = slips
+                && found.len() < MAX_FINDINGS
+            {
                 found.push(slipping(tree, parts, at, *test));
             }
         }
@@ -123,11 +127,12 @@ fn slipping(tree: &Tree, parts: &[Part], at: usize, test: usize) -> Finding {
         return finding;
     }
     let turned = format!("{absent} || {}", tree.source(test));
-    let text = if parts.len() == 2 && range.len() == tree.text.trim().len() {
-        turned
-    } else {
-        format!("({turned})")
-    };
+    let around = tree.text.get(..range.start).zip(tree.text.get(range.end..));
+    let enclosed = around.is_some_and(|(before, after)| {
+        let (before, after) = (before.trim_end(), after.trim_start());
+        before.ends_with('(') && after.starts_with(')') || (before.is_empty() && after.is_empty())
+    });
+    let text = if enclosed { turned } else { format!("({turned})") };
     finding.replace("turn the guard around", range, &text)
 }
 

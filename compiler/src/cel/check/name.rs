@@ -58,6 +58,13 @@ impl Checker<'_> {
             return finding
                 .help("there is no result before execution; move the policy under `output:`");
         }
+        let near_result =
+            closest(name, ["response"]).is_some() && self.environment.response.is_none();
+        if near_result && self.environment.request {
+            return finding.help(
+                "did you mean `response`? there is no result before execution; move the policy under `output:`",
+            );
+        }
         if name == "timestamp" {
             return finding.help("the time of the call is `now()`");
         }

@@ -15,6 +15,8 @@ use super::{Effort, Lowering};
 const MAX_FOLD_STEPS: u64 = 10_000;
 /// Most nodes that are folded in one condition, counted again for each attempt.
 pub(super) const MAX_FOLDED_NODES: u32 = 2_048;
+/// What an attempt costs beside its nodes, in nodes.
+const ATTEMPT_NODES: u32 = 8;
 /// Largest text or octets, in bytes, that a constant may become.
 const MAX_FOLDED_BYTES: usize = 4_096;
 /// Most items or entries that a constant may become.
@@ -30,7 +32,7 @@ impl Lowering<'_> {
             return None;
         }
         // A constant part is computed once: its own parts are not folded on their own.
-        self.foldable = self.foldable.checked_sub(self.reach.of(id).nodes)?;
+        self.foldable = self.foldable.checked_sub(self.reach.of(id).nodes + ATTEMPT_NODES)?;
         let program = Lowering::new(self.typed, self.reach, Effort::Plain).program(id)?;
         if program.depends != Depends::default() {
             return None;

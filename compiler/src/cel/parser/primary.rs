@@ -121,6 +121,11 @@ impl Parser<'_> {
                 self.at += 1;
                 let inner = self.expression();
                 self.expect(")", "the parenthesis has no end");
+                // The parentheses belong to what is quoted and replaced.
+                let whole = range.start..self.before().max(self.range(inner).end);
+                if let Some(node) = self.nodes.get_mut(inner.0 as usize) {
+                    node.range = whole;
+                }
                 inner
             }
             TokenKind::Punct("[") => self.list(range),

@@ -7,7 +7,7 @@ use crate::ty::Sig::{Bool, String};
 use crate::value::{FailureKind, Value};
 
 /// Largest compiled regular expression.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+const MAX_PATTERN_BYTES: usize = 1 << 18;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function {
@@ -87,5 +87,117 @@ fn matches<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
 /// # Errors
 /// When it is no regular expression of linear time, or too large.
 pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build()
+    RegexBuilder::new(&re2(pattern)).size_limit(MAX_PATTERN_BYTES).build()
+}
+
+/// The pattern with the meaning that RE2 gives it: `\d`, `\s`, `\w` and `\b` speak of ASCII alone, and
+/// in brackets `[`, `&` and `~` are themselves.
+fn re2(pattern: &str) -> std::string::String {
+    let mut out = std::string::String::with_capacity(pattern.len());
+    let mut rest = pattern.chars().peekable();
+    let mut bracket = false;
+    // Whether the next character is the first of a bracket, where `]` is itself.
+    let mut first = false;
+    while let Some(c) = rest.next() {
+        let was_first = std::mem::replace(&mut first, false);
+        match c {
+            '\\' => match rest.next() {
+                Some(kind) => class(kind, bracket, &mut out),
+                None => out.push(c),
+            },
+            '[' if !bracket => {
+                bracket = true;
+                first = true;
+                out.push(c);
+                if rest.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+            }
+            '[' if rest.peek() == Some(&':') => {
+                // A class by name, up to its own bracket.
+                out.push(c);
+                for c in rest.by_ref() {
+                    out.push(c);
+                    if c == ']' {
+                        break;
+                    }
+                }
+            }
+            ']' if bracket && was_first => out.push_str("\\]"),
+            ']' if bracket => {
+                bracket = false;
+                out.push(c);
+            }
+            '[' | '&' | '~' if bracket => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// What stands behind a backslash.
+fn class(kind: char, bracket: bool, out: &mut std::string::String) {
+    let (members, negated) = match kind {
+        'd' => ("0-9", false),
+        'D' => ("0-9", true),
+        's' => ("\\t\\n\\f\\r ", false),
+        'S' => ("\\t\\n\\f\\r ", true),
+        'w' => ("0-9A-Za-z_", false),
+        'W' => ("0-9A-Za-z_", true),
+        'b' if !bracket => return out.push_str("(?-u:\\b)"),
+        other => {
+            out.push('\\');
+            return out.push(other);
+        }
+    };
+    match (bracket, negated) {
+        (true, false) => out.push_str(members),
+        (_, true) => {
+            out.push_str("[^");
+            out.push_str(members);
+            out.push(']');
+        }
+        (false, false) => {
+            out.push('[');
+            out.push_str(members);
+            out.push(']');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_re2_makes_of_them() {
+        for (pattern, text, matches) in [
+            (r"^\d+$", "12", true),
+            (r"^\d+$", "١٢", false),
+            (r"^\w+$", "é", false),
+            (r"^\W$", "é", true),
+            (r"^[\w.+-]+@[\w-]+$", "a.b@c", true),
+            (r"^[^\s]+$", "a b", false),
+            (r"^[\S]+$", "ab", true),
+            (r"^[\D]$", "1", false),
+            (r"\bword\b", "a word.", true),
+            (r"^[a&&b]+$", "a&b", true),
+            (r"^[a[]+$", "a[", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[^]a]+$", "b", true),
+            (r"^[[:alpha:]~]+$", "a~", true),
+            (r"^\[\]$", "[]", true),
+            ("^.$", "é", true),
+            ("(?i)^STRASSE$", "strasse", true),
+        ] {
+            let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(regex.is_match(text), matches, "{pattern} on {text}");
+        }
+        for pattern in ["(", r"(?=a)", r"(a)\1", r"\w{100000}", r"[a"] {
+            assert!(compile(pattern).is_err(), "{pattern}");
+        }
+    }
 }
