@@ -10,6 +10,8 @@ pub mod check;
 mod closed;
 pub mod code;
 pub mod cost;
+#[cfg(test)]
+mod engines;
 mod environment;
 mod escape;
 mod lexer;

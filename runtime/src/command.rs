@@ -84,7 +84,7 @@ struct Serve {
     /// Accept a bundle that is older than the last
     #[arg(long)]
     allow_rollback: bool,
-    /// Interpret conditions; they are never compiled to machine code by this release
+    /// Interpret conditions instead of compiling them to machine code
     #[arg(long)]
     no_jit: bool,
 }
@@ -113,6 +113,7 @@ impl Cli {
                         config: serve.config,
                         allow_rollback: serve.allow_rollback,
                         remember: true,
+                        jit: !serve.no_jit,
                         ..Launch::default()
                     },
                 )?;

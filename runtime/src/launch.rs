@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mxcp_policy::jit::{self, Compiled};
 use mxcp_schemas::bundle::container::OpenError;
 
 use crate::audit::redact::Redactor;
@@ -26,6 +27,9 @@ pub struct Launch {
     pub remember: bool,
     /// whether calls are recorded; `None` is as the bundle says
     pub audit: Option<bool>,
+    /// whether conditions become machine code, in the background; until then, and where that cannot be
+    /// had, they are interpreted
+    pub jit: bool,
     /// whether the database is opened without write access, whatever the bundle says
     pub read_only: bool,
 }
@@ -100,7 +104,11 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     let (trail, redactor) = open_trail(&manifest.audit, &config, launch)?;
     trail.set_bundle(&bundle.header().digest_hex());
     let around = Around { trail, redactor, pool: Some(pool) };
-    Ok((Arc::new(Runtime::open(bundle, around)?), config))
+    let runtime = Runtime::open(bundle, around)?;
+    if launch.jit {
+        compile_in_background(&runtime);
+    }
+    Ok((Arc::new(runtime), config))
 }
 
 fn open_database(
@@ -162,4 +170,22 @@ fn make_folder(file: &Path) -> Result<(), LaunchError> {
 /// Whether a variable of the environment says yes.
 fn is_on(value: Option<&str>) -> bool {
     value.is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))
+}
+
+/// Compiles the conditions on a thread of its own. Whatever goes wrong with that, they are interpreted.
+fn compile_in_background(runtime: &Runtime) {
+    let predicates = runtime.machinery().predicates();
+    if predicates.is_empty() {
+        return;
+    }
+    let compile = move || match jit::compile(&*predicates) {
+        Ok(Compiled { compiled, interpreted }) => {
+            tracing::debug!(compiled, interpreted, "conditions are machine code");
+        }
+        Err(error) => tracing::info!(%error, "conditions are interpreted"),
+    };
+    let thread = std::thread::Builder::new().name("mxcp-compile".to_owned()).spawn(compile);
+    if let Err(error) = thread {
+        tracing::info!(%error, "conditions are interpreted");
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use mxcp_policy::datum::Symbols;
+use mxcp_policy::jit;
+use mxcp_policy::predicate::Predicate;
 use mxcp_policy::text::Listing;
+use mxcp_policy::verify::Layout;
 use mxcp_runtime::bundle::Bundle;
 use mxcp_schemas::bundle::code::Program;
 use mxcp_schemas::bundle::definition::{Body, Endpoint};
@@ -20,6 +24,9 @@ pub struct Args {
     /// Show the code of the conditions
     #[arg(long)]
     ir: bool,
+    /// Show the code of the conditions as Cranelift compiles it
+    #[arg(long)]
+    clif: bool,
     /// Show the SQL
     #[arg(long)]
     sql: bool,
@@ -94,6 +101,12 @@ impl Args {
                         ui.line(&format!("         {line}"));
                     }
                 }
+                let program = programs.get(policy.program as usize).filter(|_| self.clif);
+                if let Some(program) = program {
+                    for line in clif(program).lines() {
+                        ui.line(&format!("         {line}"));
+                    }
+                }
             }
         }
         if let (true, Body::Sql { text, .. }) = (self.sql, &endpoint.body) {
@@ -101,6 +114,16 @@ impl Args {
                 ui.line(&format!("  | {line}"));
             }
         }
+    }
+}
+
+/// The code of a condition as Cranelift compiles it, or why there is none.
+fn clif(program: &Program) -> String {
+    let widest = usize::from(u16::MAX) + 1;
+    let layout = Layout { user: widest, params: widest, response: true };
+    match Predicate::link(program, &layout, &mut Symbols::default()) {
+        Ok(predicate) => jit::text(&predicate).unwrap_or_else(|error| error.to_string()),
+        Err(error) => error.to_string(),
     }
 }
 

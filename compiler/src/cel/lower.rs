@@ -435,6 +435,11 @@ impl Lowering<'_> {
     }
 
     fn op(&mut self, id: ExprId, op: Op) {
+        self.op_of(id, hint(self.typed.ty(id)), op);
+    }
+
+    /// An instruction that makes something else than the node's value.
+    fn op_of(&mut self, id: ExprId, kind: Hint, op: Op) {
         if self.code.len() >= mxcp_policy::verify::MAX_INSTRUCTIONS - 1 {
             self.full = true;
             return;
@@ -442,7 +447,7 @@ impl Lowering<'_> {
         let range = &self.typed.tree.get(id).range;
         let offset = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         self.code.push(op);
-        self.kinds.push(hint(self.typed.ty(id)));
+        self.kinds.push(kind);
         self.spans.push((offset(range.start), offset(range.end)));
     }
 

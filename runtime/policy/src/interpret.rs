@@ -7,6 +7,7 @@
 mod access;
 mod build;
 mod memory;
+mod stepping;
 
 use std::sync::atomic::AtomicU8;
 
@@ -15,9 +16,13 @@ use mxcp_schemas::bundle::code::{InputId, Op, Operand, Reg, RequestSlot, Slot, T
 
 use crate::datum::{Datum, Instant, Text};
 use crate::function::Call;
+use crate::jit::Verdict;
 use crate::predicate::Predicate;
 use crate::value::{self, Failure, FailureKind, Fault, Str, Value};
 use build::Work;
+
+pub(crate) use access::{quantify, whole};
+pub(crate) use stepping::Stepped;
 
 /// Steps of one evaluation; an instruction is one, functions add what their arguments need. Memory
 /// is bounded with them: what a function makes it has paid for by its size.
@@ -77,12 +82,14 @@ impl Outcome {
 pub enum Engine {
     /// instruction by instruction: the reference
     Interpreter,
+    /// as machine code where there is some, and the interpreter where that is unsure
+    Compiled,
 }
 
 impl Predicate {
-    /// Evaluates a condition.
+    /// Evaluates a condition, in the fastest way that there is.
     pub fn evaluate(&self, inputs: &Inputs<'_>, arena: &Bump) -> Outcome {
-        self.interpret(inputs, &[], arena)
+        self.evaluate_remembering(inputs, &[], arena)
     }
 
     /// Evaluates a condition for a caller whose memory this is: one byte for each of
@@ -94,16 +101,22 @@ impl Predicate {
         memory: &[AtomicU8],
         arena: &Bump,
     ) -> Outcome {
-        match self.interpret(inputs, memory, arena) {
-            // A remembered error has no message: the code is run again for that alone, and the
-            // error stands whatever the second run says.
-            Outcome::Error(remembered) if !memory.is_empty() => {
-                match self.interpret(inputs, &[], arena) {
-                    Outcome::Error(failure) => Outcome::Error(failure),
-                    Outcome::True | Outcome::False => Outcome::Error(remembered),
-                }
+        let remembered = match self.verdict(inputs, memory, arena) {
+            Some(Verdict::True) => return Outcome::True,
+            Some(Verdict::False) => return Outcome::False,
+            Some(Verdict::Error) => {
+                Failure { kind: FailureKind::BadInput, message: "the condition failed".to_owned() }
             }
-            outcome => outcome,
+            Some(Verdict::Unsure) | None => match self.interpret(inputs, memory, arena) {
+                Outcome::Error(remembered) if !memory.is_empty() => remembered,
+                outcome => return outcome,
+            },
+        };
+        // Neither machine code nor what is remembered has a message: the code is interpreted for that
+        // alone, and the error stands whatever that says.
+        match self.interpret(inputs, &[], arena) {
+            Outcome::Error(failure) => Outcome::Error(failure),
+            Outcome::True | Outcome::False => Outcome::Error(remembered),
         }
     }
 
@@ -111,7 +124,19 @@ impl Predicate {
     pub fn evaluate_with(&self, engine: Engine, inputs: &Inputs<'_>, arena: &Bump) -> Outcome {
         match engine {
             Engine::Interpreter => self.interpret(inputs, &[], arena),
+            Engine::Compiled => self.evaluate(inputs, arena),
         }
+    }
+
+    /// What the machine code of a condition says by itself; `None` where there is none. For tests and
+    /// measurements: everybody else wants [`Predicate::evaluate`].
+    pub fn verdict(
+        &self,
+        inputs: &Inputs<'_>,
+        memory: &[AtomicU8],
+        arena: &Bump,
+    ) -> Option<Verdict> {
+        self.native.get().map(|native| native.run(self, inputs, memory, arena))
     }
 
     /// Evaluates an expression of any type.
@@ -139,6 +164,26 @@ impl Predicate {
                 message: format!("the condition is of type {}, not bool", other.type_name()),
             }),
         }
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// The properties of the request, in the order of their slots.
+    pub(crate) fn request_values(&self) -> [Value<'a>; 4] {
+        [RequestSlot::Time, RequestSlot::Tool, RequestSlot::SessionId, RequestSlot::ClientIp]
+            .map(|property| property_of(self.request, property))
+    }
+}
+
+fn property_of(request: &Request, property: RequestSlot) -> Value<'_> {
+    fn text(text: &Text) -> Value<'_> {
+        Value::String(Str { text: &text.text, symbol: text.symbol })
+    }
+    match property {
+        RequestSlot::Time => Value::Timestamp(request.time),
+        RequestSlot::Tool => text(&request.tool),
+        RequestSlot::SessionId => request.session_id.as_ref().map_or(Value::Null, text),
+        RequestSlot::ClientIp => request.client_ip.as_ref().map_or(Value::Null, text),
     }
 }
 
@@ -287,9 +332,9 @@ impl<'a> Machine<'a> {
         first: u16,
         count: u8,
     ) -> Next<'a> {
-        let (first, count) = (usize::from(first), usize::from(count));
         let predicate = self.predicate;
-        let operands = predicate.arguments.get(first..first + count).unwrap_or(&[]);
+        let operands = predicate.argument_slice(first, count);
+        let count = usize::from(count);
         let mut few = [Value::Null; ARGUMENTS_INLINE_MAX];
         let args: &mut [Value<'a>] = match few.get_mut(..count) {
             Some(few) => few,
@@ -341,23 +386,12 @@ impl<'a> Machine<'a> {
             Some(Slot::UserMap) => Some(self.inputs.user_map),
             Some(Slot::Param(index)) => self.inputs.params.get(usize::from(index)),
             Some(Slot::Response) => self.inputs.response,
-            Some(Slot::Request(property)) => return self.request(property),
+            Some(Slot::Request(property)) => return property_of(self.inputs.request, property),
             None => None,
         };
         match datum {
             Some(datum) => Value::of(datum, self.call.arena),
             None => Value::Error(&ABSENT),
-        }
-    }
-
-    fn request(&self, property: RequestSlot) -> Value<'a> {
-        let request = self.inputs.request;
-        let text = |text: &'a Text| Value::String(Str { text: &text.text, symbol: text.symbol });
-        match property {
-            RequestSlot::Time => Value::Timestamp(request.time),
-            RequestSlot::Tool => text(&request.tool),
-            RequestSlot::SessionId => request.session_id.as_ref().map_or(Value::Null, text),
-            RequestSlot::ClientIp => request.client_ip.as_ref().map_or(Value::Null, text),
         }
     }
 

@@ -7,6 +7,8 @@ pub mod action;
 pub mod datum;
 pub mod function;
 pub mod interpret;
+#[expect(unsafe_code, reason = "machine code is called, and reads values in place")]
+pub mod jit;
 pub mod plan;
 pub mod predicate;
 pub mod text;

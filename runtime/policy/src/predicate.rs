@@ -1,12 +1,15 @@
 //! Predicate code, linked: functions found, strings interned, patterns compiled.
 
+use std::sync::OnceLock;
+
 use bumpalo::Bump;
 use mxcp_schemas::bundle::code::{
-    Const, ConstId, Depends, Input, InputId, Op, Operand, Program, Reg, Slot,
+    Const, ConstId, Depends, Input, InputId, Kind, Op, Operand, Program, Reg, Slot,
 };
 
 use crate::datum::{Datum, Instant, List, Span, Symbols};
 use crate::function::{self, Function};
+use crate::jit::Native;
 use crate::value::Value;
 use crate::verify::{self, Layout, VerifyError};
 
@@ -15,11 +18,17 @@ use crate::verify::{self, Layout, VerifyError};
 pub struct Predicate {
     pub(crate) registers: u16,
     pub(crate) code: Box<[Op]>,
-    pub(crate) arguments: Box<[Operand]>,
+    /// what the checker expects instructions to make
+    pub(crate) kinds: Box<[Kind]>,
+    arguments: Box<[Operand]>,
     pub(crate) functions: Vec<&'static Function>,
     pub(crate) patterns: Vec<(Box<str>, regex::Regex)>,
     /// how many things are built or walked
     pub(crate) works: usize,
+    /// where jumps go, in order
+    pub(crate) targets: Box<[u32]>,
+    /// its machine code, once there is some
+    pub(crate) native: OnceLock<Native>,
     inputs: Box<[Input]>,
     constants: Vec<Constant>,
     /// for each register the number of what it builds or walks, if it does
@@ -75,9 +84,12 @@ impl Predicate {
             registers: program.registers,
             code: program.code.as_slice().into(),
             arguments: program.arguments.as_slice().into(),
+            kinds: program.kinds.as_slice().into(),
             functions,
             patterns,
             works,
+            targets: targets(program),
+            native: OnceLock::new(),
             inputs: program.inputs.as_slice().into(),
             constants,
             work_of,
@@ -109,6 +121,22 @@ impl Predicate {
             Some(Constant::Type(name)) => Value::Type(name),
             None => Value::Null,
         }
+    }
+
+    pub(crate) fn datum(&self, id: ConstId) -> Option<&Datum> {
+        match self.constants.get(usize::from(id.0)) {
+            Some(Constant::Datum(datum)) => Some(datum),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn argument_slice(&self, first: u16, count: u8) -> &[Operand] {
+        let first = usize::from(first);
+        self.arguments.get(first..first + usize::from(count)).unwrap_or(&[])
+    }
+
+    pub(crate) fn inputs(&self) -> &[Input] {
+        &self.inputs
     }
 
     pub(crate) fn slot(&self, id: InputId) -> Option<Slot> {
@@ -186,6 +214,15 @@ fn link_works(program: &Program) -> (Box<[Option<u16>]>, usize) {
         }
     }
     (work_of.into(), usize::from(works))
+}
+
+/// Where jumps go.
+fn targets(program: &Program) -> Box<[u32]> {
+    let mut targets: Vec<u32> =
+        program.code.iter().filter_map(|op| op.target()).map(|target| target.0).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets.into()
 }
 
 /// Loop heads, each with the distance to the last instruction that goes back to it.

@@ -269,7 +269,7 @@ fn write(state: &mut [Held], register: Reg, held: Held) -> Result<(), &'static s
 }
 
 /// The register that an instruction makes a value of.
-const fn destination(op: Op) -> Option<Reg> {
+pub(crate) const fn destination(op: Op) -> Option<Reg> {
     match op {
         Op::Move { dst, .. }
         | Op::Select { dst, .. }

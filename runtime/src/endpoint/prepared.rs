@@ -24,7 +24,7 @@ const JOINT_PLANS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Machinery {
     programs: Box<[Program]>,
-    predicates: Box<[Predicate]>,
+    predicates: Arc<[Predicate]>,
     /// where the bytes of each condition's parts begin in a caller's memory
     parts: Box<[usize]>,
     memory: usize,
@@ -132,7 +132,7 @@ impl Machinery {
         // the inputs. What is linked here may read as much as any of them could.
         let widest = Layout { user: users, params: usize::from(u16::MAX) + 1, response: true };
         let link = |program: &Program| Predicate::link(program, &widest, symbols);
-        let linked: Box<[Predicate]> =
+        let linked: Arc<[Predicate]> =
             predicates.programs.iter().map(link).collect::<Result<_, _>>()?;
         // The first bytes are those of whole conditions.
         let mut memory = linked.len();
@@ -148,6 +148,11 @@ impl Machinery {
             programs: predicates.programs.into_boxed_slice(),
             plans: predicates.plans.into_iter().map(Arc::new).collect(),
         })
+    }
+
+    /// The conditions, by their numbers.
+    pub fn predicates(&self) -> Arc<[Predicate]> {
+        Arc::clone(&self.predicates)
     }
 
     /// A condition.

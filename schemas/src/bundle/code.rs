@@ -463,6 +463,23 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Where the instruction may let control go on, other than to the next one.
+    pub const fn target(self) -> Option<Target> {
+        match self {
+            Self::Jump { to }
+            | Self::Repeat { head: to }
+            | Self::JumpIfTrue { to, .. }
+            | Self::JumpIfFalse { to, .. }
+            | Self::JumpIfError { to, .. }
+            | Self::Recall { end: to, .. }
+            | Self::Iterate { end: to, .. }
+            | Self::Next { end: to, .. } => Some(to),
+            _ => None,
+        }
+    }
+}
+
 /// A condition, compiled.
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub struct Program {

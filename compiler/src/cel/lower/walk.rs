@@ -12,7 +12,7 @@
 //! done:
 //! ```
 
-use mxcp_schemas::bundle::code::{Const, ConstId, Op, Operand, Reg, Target};
+use mxcp_schemas::bundle::code::{Const, ConstId, Kind as Hint, Op, Operand, Reg, Target};
 
 use super::super::ast::{Binary, Comprehension, ExprId, Kind};
 use super::{Effort, Lowering};
@@ -162,7 +162,7 @@ impl Lowering<'_> {
         let other = self.jump(body, |to| Op::JumpIfFalse { cond: test, to });
         let function = self.function("_+_");
         let first = self.argument_list(&[Operand::Reg(count), one]);
-        self.op(body, Op::Call { dst: count, function, first, count: 2 });
+        self.op_of(body, Hint::Int, Op::Call { dst: count, function, first, count: 2 });
         self.land(other);
         self.end(id, dst, &begun, variables.len(), |this| {
             this.op(id, Op::Equal { dst, a: Operand::Reg(count), b: one });

@@ -4,7 +4,7 @@ use bumpalo::collections::String as BumpString;
 use mxcp_schemas::bundle::code::{ConstId, Operand};
 
 use super::Machine;
-use crate::function;
+use crate::function::{self, Call};
 use crate::value::{FailureKind, Fault, List, Value};
 
 impl<'a> Machine<'a> {
@@ -120,45 +120,10 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Whether an element of a list, or a key of a map, is in a constant list (`any`), or all are.
-    /// The deciding answer outweighs errors among the elements.
     pub(super) fn quantify(&mut self, src: Operand, set: ConstId, any: bool) -> Value<'a> {
-        let arena = self.call.arena;
-        let set = self.predicate.constant(set, arena);
+        let set = self.predicate.constant(set, self.call.arena);
         let source = self.get(src);
-        if let (Value::List(List::Data(list)), Value::List(List::Data(set))) = (source, set)
-            && let (Some(list), Some(set)) = (list.members(), set.members())
-            && let Some(found) = if any { list.meets(set) } else { list.within(set) }
-        {
-            return Value::Bool(found);
-        }
-        let count = match source {
-            Value::List(list) => list.len(),
-            Value::Map(map) => map.len(),
-            error @ Value::Error(_) => return error,
-            other => return self.call.no_overload("a comprehension", &[other]),
-        };
-        if let Err(error) = self.call.spend(count as u64) {
-            return error;
-        }
-        let mut result = Value::Bool(!any);
-        for index in 0..count {
-            let element = match source {
-                Value::List(list) => list.get(index, arena),
-                Value::Map(map) => map.entry(index, arena).map(|(key, _)| key),
-                _ => None,
-            };
-            match element {
-                Some(error @ Value::Error(_)) => result = first_error(result, error),
-                Some(element) => match function::contains(&mut self.call, &[element, set]) {
-                    Value::Bool(found) if found == any => return Value::Bool(any),
-                    Value::Bool(_) => {}
-                    error => result = first_error(result, error),
-                },
-                None => {}
-            }
-        }
-        result
+        quantify(&mut self.call, source, set, any)
     }
 
     fn fault(&self, kind: FailureKind, message: BumpString<'a>) -> Value<'a> {
@@ -166,12 +131,56 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Whether an element of a list, or a key of a map, is in a constant list (`any`), or all are.
+/// The deciding answer outweighs errors among the elements.
+pub(crate) fn quantify<'a>(
+    call: &mut Call<'a>,
+    source: Value<'a>,
+    set: Value<'a>,
+    any: bool,
+) -> Value<'a> {
+    let arena = call.arena;
+    if let (Value::List(List::Data(list)), Value::List(List::Data(set))) = (source, set)
+        && let (Some(list), Some(set)) = (list.members(), set.members())
+        && let Some(found) = if any { list.meets(set) } else { list.within(set) }
+    {
+        return Value::Bool(found);
+    }
+    let count = match source {
+        Value::List(list) => list.len(),
+        Value::Map(map) => map.len(),
+        error @ Value::Error(_) => return error,
+        other => return call.no_overload("a comprehension", &[other]),
+    };
+    if let Err(error) = call.spend(count as u64) {
+        return error;
+    }
+    let mut result = Value::Bool(!any);
+    for index in 0..count {
+        let element = match source {
+            Value::List(list) => list.get(index, arena),
+            Value::Map(map) => map.entry(index, arena).map(|(key, _)| key),
+            _ => None,
+        };
+        match element {
+            Some(error @ Value::Error(_)) => result = first_error(result, error),
+            Some(element) => match function::contains(call, &[element, set]) {
+                Value::Bool(found) if found == any => return Value::Bool(any),
+                Value::Bool(_) => {}
+                error => result = first_error(result, error),
+            },
+            None => {}
+        }
+    }
+    result
+}
+
 const fn first_error<'a>(known: Value<'a>, error: Value<'a>) -> Value<'a> {
     if matches!(known, Value::Error(_)) { known } else { error }
 }
 
 /// An index: a whole number of any numeric type.
-fn whole(key: Value<'_>) -> Option<i128> {
+pub(crate) fn whole(key: Value<'_>) -> Option<i128> {
     match key {
         Value::Int(index) => Some(i128::from(index)),
         Value::Uint(index) => Some(i128::from(index)),

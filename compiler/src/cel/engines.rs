@@ -1,0 +1,381 @@
+//! Compiled conditions against interpreted ones: over generated conditions and data, machine code
+//! that says true or false says what the interpreter says, and nothing else unless that errs.
+
+use bumpalo::Bump;
+use mxcp_policy::datum::{Datum, Instant, List, Span, Symbols};
+use mxcp_policy::interpret::{Engine, Inputs, Outcome, Request};
+use mxcp_policy::jit::{self, Verdict};
+use mxcp_policy::predicate::Predicate;
+use mxcp_policy::ty::Ty;
+use mxcp_policy::verify::Layout;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::atomic::AtomicU8;
+
+use super::{Environment, condition, expression_plainly};
+
+fn environment() -> Environment {
+    Environment {
+        user: Some(Environment::user_record(&[("level".to_owned(), Ty::Int)])),
+        params: vec![
+            ("n".to_owned(), Ty::Int),
+            ("m".to_owned(), Ty::Int),
+            ("s".to_owned(), Ty::String),
+            ("d".to_owned(), Ty::Double),
+            ("day".to_owned(), Ty::Timestamp),
+            ("any".to_owned(), Ty::Dyn),
+            ("tags".to_owned(), Ty::list(Ty::String)),
+        ],
+        response: Some(Ty::Dyn),
+        request: true,
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "'a'",
+        "'b'",
+        "''",
+        "'abc'",
+        "s",
+        "user.role",
+        "user.email",
+        "user.claims.tenant",
+        "any.a",
+        "request.tool",
+        "response.name",
+        "tags[0]",
+        "'a' + s",
+        "any.list[0]",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(1, 4, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} + {b})")),
+            (truth_leaf(), inner.clone(), inner).prop_map(|(c, a, b)| format!("({c} ? {a} : {b})")),
+        ]
+    })
+}
+
+fn number() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "n",
+        "m",
+        "0",
+        "1",
+        "-1",
+        "9223372036854775807",
+        "user.level",
+        "any.n",
+        "size(s)",
+        "response.n",
+        "int(d)",
+        "tags.size()",
+        "any.list[n]",
+        "int('12')",
+        "user.claims.level",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone(), prop::sample::select(vec!["+", "-", "*", "/", "%"]))
+                .prop_map(|(a, b, op)| format!("({a} {op} {b})")),
+            (inner.clone(), inner.clone())
+                .prop_map(|(a, b)| format!("cel.bind(x, {a}, x * {b} + x)")),
+            inner.prop_map(|a| format!("-({a})")),
+        ]
+    })
+}
+
+fn truth_leaf() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "true",
+        "false",
+        "any.yes",
+        "response.yes",
+        "user.email == null",
+        "n == m",
+        "has(any.a)",
+        "has(user.email)",
+        "any == 1",
+        "user.role == 'admin'",
+        "type(any) == int",
+        "any",
+    ])
+    .prop_map(|text| format!("({text})"))
+}
+
+/// Conditions of all kinds over all kinds of operands.
+fn any_condition() -> impl Strategy<Value = String> {
+    let compare = prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
+    let atom = prop_oneof![
+        truth_leaf(),
+        (text(), text(), compare.clone()).prop_map(|(a, b, op)| format!("dyn({a}) {op} dyn({b})")),
+        (text(), prop::sample::select(vec!["==", "!="]), text())
+            .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        (number(), number(), compare.clone()).prop_map(|(a, b, op)| format!("{a} {op} {b}")),
+        (number(), compare.clone()).prop_map(|(a, op)| format!("double({a}) / d {op} d + 1.5")),
+        (
+            text(),
+            prop::sample::select(vec!["startsWith", "endsWith", "contains", "matches"]),
+            text()
+        )
+            .prop_map(|(a, f, b)| format!("{a}.{f}({b})")),
+        text().prop_map(|a| format!("{a} in user.permissions")),
+        text().prop_map(|a| format!("{a} in ['a', 'b', 'c', 'd', 'e', 'admin']")),
+        text().prop_map(|a| format!("dyn({a}) in [dyn('a'), 1, 2.0, null]")),
+        number().prop_map(|a| format!("{a} in [1, 2, 3]")),
+        Just("tags.exists(t, t in ['a', 'b'])".to_owned()),
+        Just("user.permissions.all(p, p in ['a', 'p', 'b'])".to_owned()),
+        Just("user.permissions.exists(p, p == 'p')".to_owned()),
+        number().prop_map(|a| format!("response.rows.exists(r, r.n > {a})")),
+        text().prop_map(|a| format!("response.rows.all(r, r.name != {a} || r.n == 1)")),
+        text().prop_map(|a| format!("any.exists(k, k == {a})")),
+        number().prop_map(|a| format!("any.list.exists(x, i, i > 0 && x == {a})")),
+        number().prop_map(|a| format!("[1, n, {a}].map(x, x + 1).exists_one(x, x == 2)")),
+        text().prop_map(|a| format!("tags.filter(t, t != {a}).size() > 1")),
+        number().prop_map(|a| format!("{{'a': {a}, s: 2}}.all(k, k != 'b')")),
+        number().prop_map(|a| format!("any.?n.orValue({a}) == 2")),
+        Just("day > timestamp('2024-01-01T00:00:00Z')".to_owned()),
+        Just("day - request.time > duration('24h')".to_owned()),
+        Just("now() + duration('1h') >= day && day == day".to_owned()),
+        Just("any[s] == 1".to_owned()),
+        Just("response == any".to_owned()),
+    ];
+    atom.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) && ({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) || ({b})")),
+            inner.clone().prop_map(|a| format!("!({a})")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a}) ? ({b}) : ({c})")),
+            inner.clone().prop_map(|a| format!("[1, 2].all(x, x > n || ({a}))")),
+            inner.prop_map(|a| format!("tags.exists(t, t != 'z' && ({a}))")),
+        ]
+    })
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        (-2_i64..4).prop_map(Value::from),
+        Just(json!("a")),
+        Just(json!("stranger")),
+        Just(json!("admin")),
+        Just(json!(1.0)),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let keys = vec!["a", "n", "name", "yes", "list", "rows", "tenant", "level"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(keys), inner), 0..6).prop_map(|f| {
+                Value::Object(f.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+            }),
+        ]
+    })
+}
+
+fn rows() -> impl Strategy<Value = Value> {
+    let row = ((-2_i64..4), prop::sample::select(vec!["a", "b", "stranger"]))
+        .prop_map(|(n, name)| json!({"n": n, "name": name}));
+    (prop::collection::vec(row, 0..4), any::<bool>(), -1_i64..3)
+        .prop_map(|(rows, yes, n)| json!({"rows": rows, "yes": yes, "n": n, "name": "a"}))
+}
+
+struct Data {
+    user: Vec<Datum>,
+    params: Vec<Datum>,
+    response: Datum,
+    request: Request,
+}
+
+#[derive(Debug, Clone)]
+struct Given {
+    role: Value,
+    email: Value,
+    permissions: Vec<&'static str>,
+    claims: Value,
+    response: Value,
+    any: Value,
+    n: i64,
+    m: i64,
+    d: f64,
+    s: &'static str,
+    tags: Vec<&'static str>,
+    day: i64,
+}
+
+fn given() -> impl Strategy<Value = Given> {
+    let words = || prop::sample::select(vec!["a", "b", "p", "abc", "admin", "stranger", ""]);
+    let list = || prop::collection::vec(words(), 0..4);
+    let numbers = prop_oneof![(-3_i64..4), Just(i64::MAX), Just(i64::MIN)];
+    (
+        (any_json(), any_json(), list(), any_json()),
+        (prop_oneof![rows(), any_json()], prop_oneof![rows(), any_json()]),
+        (numbers, -2_i64..3, prop_oneof![Just(0.0), Just(f64::NAN), Just(1.5)]),
+        (words(), list(), 1_700_000_000_i64..1_710_000_000),
+    )
+        .prop_map(
+            |((role, email, permissions, claims), (response, any), (n, m, d), (s, tags, day))| {
+                Given { role, email, permissions, claims, response, any, n, m, d, s, tags, day }
+            },
+        )
+}
+
+fn data(given: &Given, symbols: &Symbols) -> Data {
+    let datum = |value: &Value| Datum::from_json(value, symbols);
+    let texts = |all: &[&str]| all.iter().map(|t| Datum::String(symbols.text(*t))).collect();
+    let mut user = vec![Datum::Null; 11];
+    user[5] = match &given.role {
+        Value::String(_) => datum(&given.role),
+        _ => Datum::Error("role".into()),
+    };
+    user[2] = datum(&given.email);
+    user[6] = Datum::List(List::indexed(texts(&given.permissions)));
+    user[9] = datum(&given.claims);
+    user[10] = if given.m > 0 { Datum::Int(given.m) } else { Datum::Null };
+    let instant = |seconds| Instant { seconds, nanos: 5 };
+    Data {
+        user,
+        params: vec![
+            Datum::Int(given.n),
+            Datum::Int(given.m),
+            Datum::String(symbols.text(given.s)),
+            Datum::Double(given.d),
+            if given.m == 0 {
+                Datum::Duration(Span { seconds: 1, nanos: 0 })
+            } else {
+                Datum::Timestamp(instant(given.day))
+            },
+            datum(&given.any),
+            Datum::List(List::from(texts(&given.tags))),
+        ],
+        response: datum(&given.response),
+        request: Request {
+            time: instant(1_705_000_000),
+            tool: symbols.text("a"),
+            session_id: None,
+            client_ip: None,
+        },
+    }
+}
+
+fn agree(text: &str, given: &Given, plain: bool) -> Result<(), TestCaseError> {
+    let compile = if plain { expression_plainly } else { condition };
+    let (compiled, _) = compile(text, &environment());
+    // Some combinations do not pass the checker.
+    let Some((program, _)) = compiled else { return Ok(()) };
+    let mut symbols = Symbols::default();
+    let layout = Layout { user: 11, params: 7, response: true };
+    let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
+    let report = jit::compile_all([&predicate]).unwrap();
+    prop_assert_eq!(report.compiled, 1);
+    let data = data(given, &symbols);
+    let inputs = Inputs {
+        user: &data.user,
+        user_map: &Datum::Null,
+        params: &data.params,
+        response: Some(&data.response),
+        request: &data.request,
+    };
+    let arena = Bump::new();
+    let expected = predicate.evaluate_with(Engine::Interpreter, &inputs, &arena);
+    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
+    for memory in [&[][..], &memory, &memory] {
+        let verdict = predicate.verdict(&inputs, memory, &arena).unwrap();
+        let right = match verdict {
+            Verdict::True => expected == Outcome::True,
+            Verdict::False => expected == Outcome::False,
+            Verdict::Error => matches!(expected, Outcome::Error(_)),
+            Verdict::Unsure => true,
+        };
+        prop_assert!(right, "{}: compiled {:?}, interpreted {:?}", text, verdict, expected);
+        prop_assert_eq!(&predicate.evaluate_remembering(&inputs, memory, &arena), &expected);
+    }
+    // A condition without machine code remembers and recalls by itself.
+    let interpreted = Predicate::link(&program, &layout, &mut symbols).unwrap();
+    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
+    for _ in 0..2 {
+        let told = interpreted.evaluate_remembering(&inputs, &memory, &arena);
+        prop_assert_eq!(&told, &expected);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn machine_code_says_what_the_interpreter_says(
+        text in any_condition(), given in given(), plain in any::<bool>(),
+    ) {
+        agree(&text, &given, plain)?;
+    }
+}
+
+/// How many cases are tried: `PROPTEST_CASES`, or enough for every day.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn machine_code_is_seldom_unsure() {
+    let given = Given {
+        role: json!("admin"),
+        email: json!("me@corp.example"),
+        permissions: vec!["a", "p"],
+        claims: json!({"tenant": "a", "level": 2}),
+        response: json!({"rows": [{"n": 1, "name": "a"}, {"n": 3, "name": "b"}], "yes": true, "n": 4, "name": "x"}),
+        any: json!({"a": "b", "n": 3, "list": [1, 2], "yes": false}),
+        n: 1,
+        m: 1,
+        d: 1.5,
+        s: "a",
+        tags: vec!["a", "b"],
+        day: 1_705_000_000,
+    };
+    for text in [
+        "user.role != 'admin'",
+        "'p' in user.permissions && 'q' in user.permissions",
+        "user.permissions.exists(p, p in ['x', 'p'])",
+        "s != user.claims.tenant && user.role == 'x'",
+        "user.email.endsWith('@corp.example')",
+        "response.name == 'x' || missing(1)",
+        "response.rows.exists(r, r.n > 2 && r.name == 'b')",
+        "response.rows.all(r, response.rows.exists(q, q.n >= r.n))",
+        "any.list.exists(x, i, i > 0 && x == 2)",
+        "n + m * 3 > 2 && d * 2.0 < 4.0 && (n == 1 ? m == 1 : m == 2)",
+        "day > timestamp('2024-01-01T00:00:00Z') && day - request.time < duration('1h')",
+        "n in [1, 2, 3] && s in ['a', 'b', 'c', 'd', 'e', 'f'] && s in ['a', 'b']",
+        "tags.filter(t, t != 'a').size() == 1",
+        "any.?n.orValue(1) == 3",
+        "type(n) == int",
+        "any.nothing == 1 || n == 1",
+    ] {
+        let text = text.replace(" || missing(1)", "");
+        for plain in [false, true] {
+            let compile = if plain { expression_plainly } else { condition };
+            let (compiled, found) = compile(&text, &environment());
+            let (program, _) = compiled.unwrap_or_else(|| panic!("{text}: {found:?}"));
+            let mut symbols = Symbols::default();
+            let layout = Layout { user: 11, params: 7, response: true };
+            let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
+            jit::compile_all([&predicate]).unwrap();
+            let data = data(&given, &symbols);
+            let inputs = Inputs {
+                user: &data.user,
+                user_map: &Datum::Null,
+                params: &data.params,
+                response: Some(&data.response),
+                request: &data.request,
+            };
+            let arena = Bump::new();
+            let expected = match predicate.evaluate_with(Engine::Interpreter, &inputs, &arena) {
+                Outcome::True => Verdict::True,
+                Outcome::False => Verdict::False,
+                Outcome::Error(failure) => panic!("{text}: {failure:?}"),
+            };
+            assert_eq!(predicate.verdict(&inputs, &[], &arena), Some(expected), "{text} {plain}");
+        }
+    }
+}

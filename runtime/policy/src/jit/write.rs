@@ -1,0 +1,378 @@
+//! From predicate code to Cranelift's intermediate language.
+//!
+//! The state that [`super::shape`] found is followed along: it says for each register in which
+//! variable, or where on the stack, its value is. What has no code of its own here is done by
+//! [`super::helper`], in the end by the interpreter's own step.
+
+mod compare;
+mod flow;
+mod number;
+mod set;
+mod value;
+
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    AbiParam, Block, InstBuilder as _, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData,
+    StackSlotKind, Value, types,
+};
+use cranelift_frontend::{FunctionBuilder, Variable};
+use mxcp_schemas::bundle::code::{FuncId, Op, Operand, Reg};
+
+use super::context::SIZE;
+use super::helper;
+use super::shape::{self, Shape, Shapes, State};
+use crate::predicate::Predicate;
+
+/// Most arguments of a call that is compiled here.
+pub(super) const MAX_ARGUMENTS: usize = 8;
+
+/// Writes the function of a condition.
+pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate) {
+    let shapes = Shapes::new(predicate);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    let context = builder.block_params(entry)[0];
+    let bail = builder.create_block();
+    builder.set_cold_block(bail);
+    let registers = usize::from(predicate.registers);
+    let variable = |builder: &mut FunctionBuilder<'_>, ty| -> Vec<Variable> {
+        (0..registers).map(|_| builder.declare_var(ty)).collect()
+    };
+    let truths = variable(builder, types::I8);
+    let words = variable(builder, types::I64);
+    let doubles = variable(builder, types::F64);
+    let ends = variable(builder, types::I64);
+    let counts = variable(builder, types::I64);
+    let mut writer = Writer {
+        state: vec![(Shape::None, mxcp_schemas::bundle::code::Kind::Any); registers],
+        b: builder,
+        predicate,
+        context,
+        bail,
+        blocks: BTreeMap::new(),
+        shapes: &shapes,
+        truths,
+        words,
+        doubles,
+        ends,
+        counts,
+        frame: None,
+        signatures: BTreeMap::new(),
+    };
+    writer.all();
+}
+
+/// How many instructions of a condition have code of their own that is faster than the interpreter's.
+pub(super) fn inline_operations(predicate: &Predicate) -> usize {
+    let own = |op: &&Op| match op {
+        Op::Equal { .. }
+        | Op::NotEqual { .. }
+        | Op::In { .. }
+        | Op::Overlaps { .. }
+        | Op::Within { .. }
+        | Op::And { .. }
+        | Op::Or { .. }
+        | Op::Recall { .. }
+        | Op::Next { .. }
+        | Op::IsPresent { .. } => true,
+        Op::Call { function, .. } => {
+            let function = predicate.functions.get(usize::from(function.0));
+            function.is_some_and(|f| f.name.starts_with('_'))
+        }
+        _ => false,
+    };
+    predicate.code.iter().filter(own).count()
+}
+
+/// Where the value of an operand is.
+#[derive(Debug, Clone, Copy)]
+enum Held {
+    /// 0 false, 1 true, 2 error
+    Truth(Value),
+    Int(Value),
+    Double(Value),
+    /// the address of a datum
+    Data(Value),
+    /// the address of a value
+    Home(Value),
+}
+
+struct Writer<'w, 'b, 'p> {
+    b: &'w mut FunctionBuilder<'b>,
+    predicate: &'p Predicate,
+    context: Value,
+    /// leaves the code, unsure
+    bail: Block,
+    blocks: BTreeMap<usize, Block>,
+    shapes: &'w Shapes,
+    state: State,
+    truths: Vec<Variable>,
+    words: Vec<Variable>,
+    doubles: Vec<Variable>,
+    /// where walks end
+    ends: Vec<Variable>,
+    /// how many elements walks have passed
+    counts: Vec<Variable>,
+    frame: Option<StackSlot>,
+    signatures: BTreeMap<usize, SigRef>,
+}
+
+const MEMORY: MemFlagsData = MemFlagsData::trusted();
+
+impl Writer<'_, '_, '_> {
+    fn all(&mut self) {
+        if self.uses_machine() {
+            let frame = self.home_of(Reg(0));
+            self.call(helper::begin as *const () as usize, &[frame]);
+        }
+        let mut reachable = true;
+        for (at, op) in self.predicate.code.iter().enumerate() {
+            if shape::targets_contain(self.predicate, at) {
+                let Some(entry) = self.shapes.entries.get(&at) else {
+                    reachable = false;
+                    continue;
+                };
+                let block = self.block(at);
+                if reachable {
+                    self.agree(entry);
+                    self.b.ins().jump(block, &[]);
+                }
+                self.b.switch_to_block(block);
+                self.state.clone_from(entry);
+                reachable = true;
+            }
+            if !reachable {
+                continue;
+            }
+            let before = self.state.clone();
+            self.instruction(at, *op);
+            let mut next = before;
+            reachable = shape::after(self.predicate, at, *op, &mut next);
+            self.state = next;
+        }
+        self.b.switch_to_block(self.bail);
+        let unsure = self.b.ins().iconst(types::I8, 3);
+        self.b.ins().return_(&[unsure]);
+    }
+
+    fn instruction(&mut self, at: usize, op: Op) {
+        match op {
+            Op::Return { src } => {
+                let truth = self.truth(src);
+                self.b.ins().return_(&[truth]);
+            }
+            Op::Move { dst, src } => {
+                let held = self.get(src);
+                self.put(dst, held);
+            }
+            Op::Not { dst, src } => {
+                let truth = self.truth(src);
+                let negated = self.negate(truth);
+                self.put(dst, Held::Truth(negated));
+            }
+            Op::And { dst, a, b } => self.logic(dst, a, b, 0),
+            Op::Or { dst, a, b } => self.logic(dst, a, b, 1),
+            Op::Equal { dst, a, b } => {
+                let same = self.equal(a, b);
+                self.put(dst, Held::Truth(same));
+            }
+            Op::NotEqual { dst, a, b } => {
+                let same = self.equal(a, b);
+                let differ = self.negate(same);
+                self.put(dst, Held::Truth(differ));
+            }
+            Op::IsPresent { dst, src } => {
+                let null = self.is_null(src);
+                let present = self.negate(null);
+                self.put(dst, Held::Truth(present));
+            }
+            Op::In { dst, a, b } => {
+                let found = self.contains(a, b);
+                self.put(dst, Held::Truth(found));
+            }
+            Op::Overlaps { dst, src, set } => {
+                let found = self.overlaps(src, set);
+                self.put(dst, Held::Truth(found));
+            }
+            Op::Within { dst, src, set } => {
+                let found = self.quantify(src, set, false);
+                self.put(dst, Held::Truth(found));
+            }
+            Op::Select { dst, src, name } => self.select(at, dst, src, name),
+            Op::Has { dst, src, name } => self.has(at, dst, src, name),
+            Op::Index { dst, src, key } => self.index(at, dst, src, key),
+            Op::Call { dst, function, first, count } => {
+                let args = self.predicate.argument_slice(first, count).to_vec();
+                self.invoke(at, dst, function, &args);
+            }
+            op => self.control(at, op),
+        }
+    }
+
+    /// `&&` and `||`. The code for errors is the largest, so of two values that do not decide, the
+    /// larger is the result.
+    fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: i64) {
+        let (a, b) = (self.truth(a), self.truth(b));
+        let decides_a = self.b.ins().icmp_imm_u(IntCC::Equal, a, decisive);
+        let decides_b = self.b.ins().icmp_imm_u(IntCC::Equal, b, decisive);
+        let decided = self.b.ins().bor(decides_a, decides_b);
+        let larger = self.b.ins().umax(a, b);
+        let decisive = self.b.ins().iconst(types::I8, decisive);
+        let result = self.b.ins().select(decided, decisive, larger);
+        self.put(dst, Held::Truth(result));
+    }
+
+    /// `!` of a truth value; an error stays one.
+    fn negate(&mut self, truth: Value) -> Value {
+        let one = self.b.ins().iconst(types::I8, 1);
+        let flipped = self.b.ins().bxor(truth, one);
+        let failed = self.b.ins().icmp_imm_u(IntCC::Equal, truth, 2);
+        self.b.ins().select(failed, truth, flipped)
+    }
+
+    /// A call of a function.
+    fn invoke(&mut self, at: usize, dst: Reg, function: FuncId, args: &[Operand]) {
+        let Some(called) = self.predicate.functions.get(usize::from(function.0)).copied() else {
+            return self.leave();
+        };
+        let mut after = self.state.clone();
+        let op = self.predicate.code.get(at).copied();
+        if let Some(op) = op {
+            shape::after(self.predicate, at, op, &mut after);
+        }
+        let result = after.get(usize::from(dst.0)).map_or(Shape::Home, |(shape, _)| *shape);
+        match (result, args) {
+            (Shape::Int, args) => {
+                let value = self.whole_arithmetic(called.name, args);
+                return self.put(dst, Held::Int(value));
+            }
+            (Shape::Double, args) => {
+                let value = self.double_arithmetic(called.name, args);
+                return self.put(dst, Held::Double(value));
+            }
+            (Shape::Truth, [a, b]) => {
+                if let Some(truth) = self.order(called.name, *a, *b) {
+                    return self.put(dst, Held::Truth(truth));
+                }
+            }
+            _ => {}
+        }
+        if args.len() > MAX_ARGUMENTS {
+            // The interpreter does it; where a truth value is expected, it is read from its place.
+            self.step(at);
+            if result == Shape::Truth {
+                let home = Held::Home(self.home_of(dst));
+                let truth = self.truth_of(home);
+                self.put(dst, Held::Truth(truth));
+            }
+            return;
+        }
+        let list = self.argument_list(args);
+        let function = self.address(std::ptr::from_ref(called).addr());
+        let count = self.b.ins().iconst(types::I64, args.len().cast_signed() as i64);
+        if result == Shape::Truth {
+            let told =
+                self.call(helper::call_truth as *const () as usize, &[function, count, list]);
+            let truth = self.told(told);
+            self.put(dst, Held::Truth(truth));
+        } else {
+            let home = self.home_of(dst);
+            let told =
+                self.call(helper::call_value as *const () as usize, &[function, count, list, home]);
+            self.told(told);
+        }
+    }
+
+    /// The operands of a call as addresses beside one another.
+    fn argument_list(&mut self, args: &[Operand]) -> Value {
+        let slot = self.stack(args.len().max(1) * 8);
+        let addresses: Vec<Value> = args.iter().map(|arg| self.tagged(*arg)).collect();
+        for (offset, address) in (0_i32..).step_by(8).zip(addresses) {
+            self.b.ins().stack_store(types::I64, address, slot, offset);
+        }
+        self.b.ins().stack_addr(types::I64, slot, 0)
+    }
+
+    /// Calls a helper with the context and arguments of a word each; the result is a word.
+    fn call(&mut self, address: usize, args: &[Value]) -> Value {
+        let signature = match self.signatures.get(&args.len()) {
+            Some(signature) => *signature,
+            None => {
+                let mut signature = Signature::new(self.b.func.signature.call_conv);
+                for _ in 0..=args.len() {
+                    signature.params.push(AbiParam::new(types::I64));
+                }
+                signature.returns.push(AbiParam::new(types::I64));
+                let reference = self.b.import_signature(signature);
+                self.signatures.insert(args.len(), reference);
+                reference
+            }
+        };
+        let address = self.address(address);
+        let mut all = vec![self.context];
+        all.extend(args);
+        let call = self.b.ins().call_indirect(signature, address, &all);
+        self.b.inst_results(call)[0]
+    }
+
+    /// What a helper says: 0, 1, 2, or that only the interpreter can tell.
+    fn told(&mut self, told: Value) -> Value {
+        let unsure = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, told, 3);
+        self.leave_if(unsure);
+        self.b.ins().ireduce(types::I8, told)
+    }
+
+    /// Leaves the code, unsure, if a condition holds.
+    fn leave_if(&mut self, condition: Value) {
+        let next = self.b.create_block();
+        self.b.ins().brif(condition, self.bail, &[], next, &[]);
+        self.b.switch_to_block(next);
+    }
+
+    /// Leaves the code, unsure. What follows cannot be reached.
+    fn leave(&mut self) {
+        self.b.ins().jump(self.bail, &[]);
+        let next = self.b.create_block();
+        self.b.switch_to_block(next);
+    }
+
+    /// Lets the interpreter do an instruction on values in their homes.
+    fn step(&mut self, at: usize) -> Value {
+        if let Some(op) = self.predicate.code.get(at).copied() {
+            let mut read = Vec::new();
+            shape::read(self.predicate, op, |register| read.push(register));
+            for register in read {
+                self.send_home(register);
+            }
+        }
+        let at = self.b.ins().iconst(types::I64, at.cast_signed() as i64);
+        let told = self.call(helper::step as *const () as usize, &[at]);
+        self.told(told)
+    }
+
+    fn address(&mut self, address: usize) -> Value {
+        self.b.ins().iconst(types::I64, address.cast_signed() as i64)
+    }
+
+    fn stack(&mut self, bytes: usize) -> StackSlot {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3))
+    }
+
+    /// The address of a register's home.
+    fn home_of(&mut self, register: Reg) -> Value {
+        let frame = match self.frame {
+            Some(frame) => frame,
+            None => {
+                let size = usize::try_from(SIZE).unwrap_or(0);
+                let frame = self.stack(size * usize::from(self.predicate.registers).max(1));
+                self.frame = Some(frame);
+                frame
+            }
+        };
+        self.b.ins().stack_addr(types::I64, frame, i32::from(register.0) * SIZE)
+    }
+}

@@ -1,0 +1,224 @@
+//! Jumps, loops, and what is remembered.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
+use mxcp_schemas::bundle::code::{Op, Operand, PartId, Reg, Target};
+
+use super::super::context::{self, LENGTH, SIZE, tag};
+use super::super::shape::{self, Shape, State};
+use super::{Held, MEMORY, Writer};
+
+impl Writer<'_, '_, '_> {
+    /// Whether the interpreter has to do some instruction.
+    pub(super) fn uses_machine(&self) -> bool {
+        let mut state = vec![
+            (Shape::None, mxcp_schemas::bundle::code::Kind::Any);
+            usize::from(self.predicate.registers)
+        ];
+        self.predicate.code.iter().enumerate().any(|(at, op)| {
+            if let Some(entry) = self.shapes.entries.get(&at) {
+                state.clone_from(entry);
+            }
+            let in_memory = |operand| shape::of(self.predicate, &state, operand).0 != Shape::Data;
+            let uses = match *op {
+                Op::Select { src, .. } | Op::Has { src, .. } | Op::Index { src, .. } => {
+                    in_memory(src)
+                }
+                Op::Call { count, .. } => usize::from(count) > super::MAX_ARGUMENTS,
+                Op::SelectOptional { .. }
+                | Op::IndexOptional { .. }
+                | Op::NewList { .. }
+                | Op::NewMap { .. }
+                | Op::Append { .. }
+                | Op::AppendOptional { .. }
+                | Op::Insert { .. }
+                | Op::InsertOptional { .. }
+                | Op::InsertAll { .. }
+                | Op::Finish { .. } => true,
+                Op::Iterate { iter, .. } => {
+                    let mut after = state.clone();
+                    shape::after(self.predicate, at, *op, &mut after);
+                    after[usize::from(iter.0)].0 == Shape::Work
+                }
+                _ => false,
+            };
+            shape::after(self.predicate, at, *op, &mut state);
+            uses
+        })
+    }
+
+    pub(super) fn block(&mut self, at: usize) -> Block {
+        match self.blocks.get(&at) {
+            Some(block) => *block,
+            None => {
+                let block = self.b.create_block();
+                self.blocks.insert(at, block);
+                block
+            }
+        }
+    }
+
+    /// Instructions that move control, and all that the interpreter does.
+    pub(super) fn control(&mut self, at: usize, op: Op) {
+        match op {
+            Op::Jump { to } | Op::Repeat { head: to } => self.jump(to),
+            Op::JumpIfTrue { cond, to } => self.jump_if(cond, 1, to),
+            Op::JumpIfFalse { cond, to } => self.jump_if(cond, 0, to),
+            Op::JumpIfError { dst, src, to } => {
+                let truth = self.truth(src);
+                let failed = self.b.ins().icmp_imm_u(IntCC::Equal, truth, 2);
+                self.branch(failed, to, Some((dst, truth)));
+            }
+            Op::Recall { dst, part, end } => self.recall(dst, part, end),
+            Op::Remember { src, part } => self.remember(src, part),
+            Op::Iterate { iter, src, end } => self.iterate(at, iter, src, end),
+            Op::Next { iter, key, value, pair, end } => {
+                if self.state[usize::from(iter.0)].0 == Shape::Walk {
+                    self.next(at, iter, [key, value], pair, end);
+                } else {
+                    let told = self.step(at);
+                    self.branch(told, end, None);
+                }
+            }
+            _ => {
+                self.step(at);
+            }
+        }
+    }
+
+    fn jump(&mut self, to: Target) {
+        let to = to.0 as usize;
+        if let Some(entry) = self.shapes.entries.get(&to) {
+            self.agree(entry);
+        }
+        let block = self.block(to);
+        self.b.ins().jump(block, &[]);
+    }
+
+    fn jump_if(&mut self, cond: Operand, wanted: i64, to: Target) {
+        let truth = self.truth(cond);
+        let holds = self.b.ins().icmp_imm_u(IntCC::Equal, truth, wanted);
+        self.branch(holds, to, None);
+    }
+
+    /// Jumps if a condition holds, after keeping a truth value in a register on that way only.
+    fn branch(&mut self, condition: Value, to: Target, kept: Option<(Reg, Value)>) {
+        let next = self.b.create_block();
+        let before = self.state.clone();
+        let Some(entry) = self.shapes.entries.get(&(to.0 as usize)) else {
+            return self.leave();
+        };
+        if kept.is_none() && self.disagreeing(entry).is_empty() {
+            let target = self.block(to.0 as usize);
+            self.b.ins().brif(condition, target, &[], next, &[]);
+        } else {
+            let edge = self.b.create_block();
+            self.b.ins().brif(condition, edge, &[], next, &[]);
+            self.b.switch_to_block(edge);
+            self.keep(kept);
+            self.agree(entry);
+            let target = self.block(to.0 as usize);
+            self.b.ins().jump(target, &[]);
+        }
+        self.b.switch_to_block(next);
+        self.state = before;
+    }
+
+    fn keep(&mut self, kept: Option<(Reg, Value)>) {
+        if let Some((register, truth)) = kept {
+            self.put(register, Held::Truth(truth));
+            let held = (Shape::Truth, mxcp_schemas::bundle::code::Kind::Bool);
+            shape::set(&mut self.state, register, held);
+        }
+    }
+
+    fn recall(&mut self, dst: Reg, part: PartId, end: Target) {
+        let (some, absent) = (self.b.create_block(), self.b.create_block());
+        let memory = self.b.ins().load(types::I64, MEMORY, self.context, context::MEMORY);
+        self.b.ins().brif(memory, some, &[], absent, &[]);
+        self.b.switch_to_block(some);
+        let byte = self.b.ins().load(types::I8, MEMORY, memory, i32::from(part.0));
+        let one = self.b.ins().iconst(types::I8, 1);
+        let truth = self.b.ins().isub(byte, one);
+        let known = self.b.ins().icmp_imm_u(IntCC::NotEqual, byte, 0);
+        self.branch(known, end, Some((dst, truth)));
+        self.b.ins().jump(absent, &[]);
+        self.b.switch_to_block(absent);
+    }
+
+    fn remember(&mut self, src: Reg, part: PartId) {
+        let truth = self.truth(Operand::Reg(src));
+        self.put(src, Held::Truth(truth));
+        let (some, next) = (self.b.create_block(), self.b.create_block());
+        let memory = self.b.ins().load(types::I64, MEMORY, self.context, context::MEMORY);
+        self.b.ins().brif(memory, some, &[], next, &[]);
+        self.b.switch_to_block(some);
+        let one = self.b.ins().iconst(types::I8, 1);
+        let byte = self.b.ins().iadd(truth, one);
+        self.b.ins().store(MEMORY, byte, memory, i32::from(part.0));
+        self.b.ins().jump(next, &[]);
+        self.b.switch_to_block(next);
+    }
+
+    fn iterate(&mut self, at: usize, iter: Reg, src: Operand, end: Target) {
+        let op = Op::Iterate { iter, src, end };
+        let mut after = self.state.clone();
+        shape::after(self.predicate, at, op, &mut after);
+        if is_work(&after, iter) {
+            let told = self.step(at);
+            // The error is in the iterator's home already.
+            let before = self.state.clone();
+            shape::set(&mut self.state, iter, (Shape::Home, mxcp_schemas::bundle::code::Kind::Any));
+            self.branch(told, end, None);
+            self.state = before;
+            return;
+        }
+        let list = match self.get(src) {
+            Held::Data(list) => list,
+            _ => return self.leave(),
+        };
+        let is_list = self.has_tag(list, tag::LIST);
+        let other = self.b.ins().icmp_imm_u(IntCC::Equal, is_list, 0);
+        self.leave_if(other);
+        let items = self.payload(list);
+        let length = self.b.ins().load(types::I64, MEMORY, list, LENGTH);
+        let size = self.b.ins().iconst(types::I64, i64::from(SIZE));
+        let bytes = self.b.ins().imul(length, size);
+        let finish = self.b.ins().iadd(items, bytes);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        let register = usize::from(iter.0);
+        self.b.def_var(self.words[register], items);
+        self.b.def_var(self.ends[register], finish);
+        self.b.def_var(self.counts[register], zero);
+    }
+
+    /// The next element of a list of an input, after the steps of the body are paid.
+    fn next(&mut self, at: usize, iter: Reg, [key, value]: [Reg; 2], pair: bool, end: Target) {
+        let register = usize::from(iter.0);
+        let here = self.b.use_var(self.words[register]);
+        let finish = self.b.use_var(self.ends[register]);
+        let done = self.b.ins().icmp(IntCC::Equal, here, finish);
+        self.branch(done, end, None);
+        let weight = self.predicate.weight(at).cast_signed();
+        let budget = self.b.ins().load(types::I64, MEMORY, self.context, context::BUDGET);
+        let weight = self.b.ins().iconst(types::I64, weight);
+        let short = self.b.ins().icmp(IntCC::UnsignedLessThan, budget, weight);
+        self.leave_if(short);
+        let left = self.b.ins().isub(budget, weight);
+        self.b.ins().store(MEMORY, left, self.context, context::BUDGET);
+        let following = self.offset(here, i64::from(SIZE));
+        self.b.def_var(self.words[register], following);
+        if pair {
+            let count = self.b.use_var(self.counts[register]);
+            let one = self.b.ins().iconst(types::I64, 1);
+            let more = self.b.ins().iadd(count, one);
+            self.b.def_var(self.counts[register], more);
+            self.put(key, Held::Int(count));
+        }
+        self.put(value, Held::Data(here));
+    }
+}
+
+fn is_work(state: &State, register: Reg) -> bool {
+    state.get(usize::from(register.0)).is_some_and(|(shape, _)| *shape == Shape::Work)
+}

@@ -1,0 +1,67 @@
+//! Arithmetic on whole numbers and doubles. What has no result leaves the code: the interpreter
+//! says which error it is, and whether it counts.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder as _, Value, types};
+use mxcp_schemas::bundle::code::Operand;
+
+use super::super::context::tag;
+use super::{Held, Writer};
+
+impl Writer<'_, '_, '_> {
+    pub(super) fn whole_arithmetic(&mut self, name: &str, args: &[Operand]) -> Value {
+        let operands = self.numbers(args, tag::INT);
+        let words: Vec<Value> = operands.iter().map(|held| self.word(*held)).collect();
+        let (result, overflow) = match (name, &*words) {
+            ("_+_", [a, b]) => self.b.ins().sadd_overflow(*a, *b),
+            ("_-_", [a, b]) => self.b.ins().ssub_overflow(*a, *b),
+            ("_*_", [a, b]) => self.b.ins().smul_overflow(*a, *b),
+            ("-_", [a]) => {
+                let zero = self.b.ins().iconst(types::I64, 0);
+                self.b.ins().ssub_overflow(zero, *a)
+            }
+            ("_/_" | "_%_", [a, b]) => return self.divide(name, *a, *b),
+            _ => {
+                self.leave();
+                return self.b.ins().iconst(types::I64, 0);
+            }
+        };
+        self.leave_if(overflow);
+        result
+    }
+
+    fn divide(&mut self, name: &str, a: Value, b: Value) -> Value {
+        // By 0 there is no result; by -1 the processor may refuse the smallest number.
+        let one = self.b.ins().iconst(types::I64, 1);
+        let shifted = self.b.ins().iadd(b, one);
+        let special = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, shifted, 1);
+        self.leave_if(special);
+        if name == "_/_" { self.b.ins().sdiv(a, b) } else { self.b.ins().srem(a, b) }
+    }
+
+    pub(super) fn double_arithmetic(&mut self, name: &str, args: &[Operand]) -> Value {
+        let operands = self.numbers(args, tag::DOUBLE);
+        let numbers: Vec<Value> = operands.iter().map(|held| self.number(*held)).collect();
+        match (name, &*numbers) {
+            ("_+_", [a, b]) => self.b.ins().fadd(*a, *b),
+            ("_-_", [a, b]) => self.b.ins().fsub(*a, *b),
+            ("_*_", [a, b]) => self.b.ins().fmul(*a, *b),
+            ("_/_", [a, b]) => self.b.ins().fdiv(*a, *b),
+            ("-_", [a]) => self.b.ins().fneg(*a),
+            _ => {
+                self.leave();
+                self.b.ins().f64const(0.0)
+            }
+        }
+    }
+
+    /// Operands that are numbers with a tag; leaves where one is not.
+    fn numbers(&mut self, args: &[Operand], tag: u8) -> Vec<Held> {
+        let operands: Vec<Held> = args.iter().map(|arg| self.get(*arg)).collect();
+        if let Some(guard) = self.guard(&operands, tag) {
+            let other = self.b.ins().icmp_imm_u(IntCC::Equal, guard, 0);
+            self.leave_if(other);
+        }
+        operands
+    }
+}

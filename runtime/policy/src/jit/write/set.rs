@@ -1,0 +1,269 @@
+//! Membership, fields and elements.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
+use mxcp_schemas::bundle::code::{ConstId, Operand, Reg};
+
+use super::super::context::{FOREIGN, KNOWN, MEMBERS, SYMBOL, symbol_bits, tag};
+use super::super::helper;
+use super::{Held, MEMORY, Writer};
+use crate::datum::{Datum, List, Symbol};
+
+/// How many literals are compared one by one before their set is looked into.
+const MAX_COMPARED: usize = 4;
+/// How many words of a set are tested in place.
+const MAX_WORDS: usize = 2;
+
+impl Writer<'_, '_, '_> {
+    /// `a in b`
+    pub(super) fn contains(&mut self, a: Operand, b: Operand) -> Value {
+        let constant = |operand| match operand {
+            Operand::Const(id) => self.predicate.datum(id),
+            _ => None,
+        };
+        match (constant(a), constant(b)) {
+            (Some(Datum::String(text)), None) => {
+                if let (Symbol::Known(number), Held::Data(list)) = (text.symbol, self.get(b)) {
+                    return self.has_member(list, number, a, b);
+                }
+            }
+            (None, Some(Datum::List(list))) if list.members().is_some() => {
+                if let Held::Data(at) | Held::Home(at) = self.get(a) {
+                    return self.is_among(at, list, a, b);
+                }
+            }
+            (None, Some(Datum::List(list))) if list.len() <= MAX_COMPARED => {
+                let ints = |datum: &Datum| match datum {
+                    Datum::Int(value) => Some(*value),
+                    _ => None,
+                };
+                if let Some(all) = list.iter().map(ints).collect::<Option<Vec<i64>>>() {
+                    return self.is_one_of(&all, a, b);
+                }
+            }
+            _ => {}
+        }
+        self.ask(helper::contains as *const () as usize, a, b)
+    }
+
+    /// Whether a list of an input has a text that conditions mention: a bit.
+    fn has_member(&mut self, list: Value, number: u32, a: Operand, b: Operand) -> Value {
+        let (done, result) = self.truth_block();
+        let (known, slow, look) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        let (words, length) = self.members(list, known, slow);
+        let index = self.b.ins().iconst(types::I64, i64::from(number / 64));
+        let there = self.b.ins().icmp(IntCC::UnsignedLessThan, index, length);
+        let no = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().brif(there, look, &[], done, &[no.into()]);
+        self.b.switch_to_block(look);
+        let word = self.offset(words, i64::from(number / 64) * 8);
+        let word = self.b.ins().load(types::I64, MEMORY, word, 0);
+        let shift = self.b.ins().iconst(types::I64, i64::from(number % 64));
+        let bit = self.b.ins().ushr(word, shift);
+        let bit = self.b.ins().ireduce(types::I8, bit);
+        let one = self.b.ins().iconst(types::I8, 1);
+        let bit = self.b.ins().band(bit, one);
+        self.b.ins().jump(done, &[bit.into()]);
+        self.b.switch_to_block(slow);
+        let told = self.ask(helper::contains as *const () as usize, a, b);
+        self.b.ins().jump(done, &[told.into()]);
+        self.b.switch_to_block(done);
+        result
+    }
+
+    /// The index of a list: its words and their number. Continues at `slow` where there is none.
+    fn members(&mut self, list: Value, known: Block, slow: Block) -> (Value, Value) {
+        let check = self.b.create_block();
+        let is_list = self.has_tag(list, tag::LIST);
+        self.b.ins().brif(is_list, check, &[], slow, &[]);
+        self.b.switch_to_block(check);
+        let members = self.b.ins().load(types::I64, MEMORY, list, MEMBERS);
+        self.b.ins().brif(members, known, &[], slow, &[]);
+        self.b.switch_to_block(known);
+        let words = self.b.ins().load(types::I64, MEMORY, members, 0);
+        let length = self.b.ins().load(types::I64, MEMORY, members, 8);
+        (words, length)
+    }
+
+    /// Whether a text is one of some literals.
+    fn is_among(&mut self, at: Value, list: &List, a: Operand, b: Operand) -> Value {
+        let (done, result) = self.truth_block();
+        let (text, slow) = (self.b.create_block(), self.cold_block());
+        let is_text = self.has_tag(at, tag::STRING);
+        self.b.ins().brif(is_text, text, &[], slow, &[]);
+        self.b.switch_to_block(text);
+        let symbol = self.b.ins().load(types::I64, MEMORY, at, SYMBOL);
+        if list.len() <= MAX_COMPARED {
+            let mut found = self.b.ins().iconst(types::I8, 0);
+            for item in list.iter() {
+                let Datum::String(item) = item else { continue };
+                let wanted = self.b.ins().iconst(types::I64, symbol_bits(item.symbol));
+                let same = self.b.ins().icmp(IntCC::Equal, symbol, wanted);
+                found = self.b.ins().bor(found, same);
+            }
+            let half = self.b.ins().ireduce(types::I32, symbol);
+            let unknown = self.b.ins().icmp_imm_u(IntCC::Equal, half, 0);
+            self.b.ins().brif(unknown, slow, &[], done, &[found.into()]);
+        } else {
+            self.look_up(symbol, list, slow, done);
+        }
+        self.b.switch_to_block(slow);
+        let told = self.ask(helper::contains as *const () as usize, a, b);
+        self.b.ins().jump(done, &[told.into()]);
+        self.b.switch_to_block(done);
+        result
+    }
+
+    /// A symbol in a set that is known now.
+    fn look_up(&mut self, symbol: Value, list: &List, slow: Block, done: Block) {
+        let words = list.members().map_or(&[][..], |members| members.words());
+        let half = self.b.ins().ireduce(types::I32, symbol);
+        let is_known = self.b.ins().icmp_imm_u(IntCC::Equal, half, KNOWN);
+        let (known, other) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(is_known, known, &[], other, &[]);
+        self.b.switch_to_block(other);
+        // A text that no condition mentions is not among literals.
+        let foreign = self.b.ins().icmp_imm_u(IntCC::Equal, half, FOREIGN);
+        let no = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().brif(foreign, done, &[no.into()], slow, &[]);
+        self.b.switch_to_block(known);
+        let shift = self.b.ins().iconst(types::I64, 32);
+        let number = self.b.ins().ushr(symbol, shift);
+        let shift = self.b.ins().iconst(types::I64, 6);
+        let index = self.b.ins().ushr(number, shift);
+        let length = self.b.ins().iconst(types::I64, words.len().cast_signed() as i64);
+        let there = self.b.ins().icmp(IntCC::UnsignedLessThan, index, length);
+        let look = self.b.create_block();
+        let no = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().brif(there, look, &[], done, &[no.into()]);
+        self.b.switch_to_block(look);
+        let base = self.address(words.as_ptr().addr());
+        let shift = self.b.ins().iconst(types::I64, 3);
+        let bytes = self.b.ins().ishl(index, shift);
+        let address = self.b.ins().iadd(base, bytes);
+        let word = self.b.ins().load(types::I64, MEMORY, address, 0);
+        let mask = self.b.ins().iconst(types::I64, 63);
+        let bit = self.b.ins().band(number, mask);
+        let bit = self.b.ins().ushr(word, bit);
+        let bit = self.b.ins().ireduce(types::I8, bit);
+        let one = self.b.ins().iconst(types::I8, 1);
+        let bit = self.b.ins().band(bit, one);
+        self.b.ins().jump(done, &[bit.into()]);
+    }
+
+    /// Whether a whole number is one of some.
+    fn is_one_of(&mut self, all: &[i64], a: Operand, b: Operand) -> Value {
+        let held = self.get(a);
+        if let Held::Truth(_) | Held::Double(_) = held {
+            return self.ask(helper::contains as *const () as usize, a, b);
+        }
+        let (done, result) = self.truth_block();
+        let (fast, slow) = (self.b.create_block(), self.cold_block());
+        match self.guard(&[held], tag::INT) {
+            Some(guard) => self.b.ins().brif(guard, fast, &[], slow, &[]),
+            None => self.b.ins().jump(fast, &[]),
+        };
+        self.b.switch_to_block(fast);
+        let word = self.word(held);
+        let mut found = self.b.ins().iconst(types::I8, 0);
+        for value in all {
+            let wanted = self.b.ins().iconst(types::I64, *value);
+            let same = self.b.ins().icmp(IntCC::Equal, word, wanted);
+            found = self.b.ins().bor(found, same);
+        }
+        self.b.ins().jump(done, &[found.into()]);
+        self.b.switch_to_block(slow);
+        let told = self.ask(helper::contains as *const () as usize, a, b);
+        self.b.ins().jump(done, &[told.into()]);
+        self.b.switch_to_block(done);
+        result
+    }
+
+    /// Whether a list of an input has one of some literals.
+    pub(super) fn overlaps(&mut self, src: Operand, set: ConstId) -> Value {
+        let words: Vec<(usize, u64)> = match self.predicate.datum(set) {
+            Some(Datum::List(list)) => list.members().map_or_else(Vec::new, |members| {
+                let words = members.words().iter().copied().enumerate();
+                words.filter(|(_, word)| *word != 0).collect()
+            }),
+            _ => Vec::new(),
+        };
+        let held = self.get(src);
+        let (Held::Data(list), 1..=MAX_WORDS) = (held, words.len()) else {
+            return self.quantify(src, set, true);
+        };
+        let (done, result) = self.truth_block();
+        let (known, slow) = (self.b.create_block(), self.cold_block());
+        let (address, length) = self.members(list, known, slow);
+        for (index, mask) in words {
+            let (look, next) = (self.b.create_block(), self.b.create_block());
+            let position = self.b.ins().iconst(types::I64, index.cast_signed() as i64);
+            let there = self.b.ins().icmp(IntCC::UnsignedLessThan, position, length);
+            self.b.ins().brif(there, look, &[], next, &[]);
+            self.b.switch_to_block(look);
+            let word = self.offset(address, index.cast_signed() as i64 * 8);
+            let word = self.b.ins().load(types::I64, MEMORY, word, 0);
+            let mask = self.b.ins().iconst(types::I64, mask.cast_signed());
+            let common = self.b.ins().band(word, mask);
+            let found = self.b.ins().icmp_imm_u(IntCC::NotEqual, common, 0);
+            let yes = self.b.ins().iconst(types::I8, 1);
+            self.b.ins().brif(found, done, &[yes.into()], next, &[]);
+            self.b.switch_to_block(next);
+        }
+        let no = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().jump(done, &[no.into()]);
+        self.b.switch_to_block(slow);
+        let told = self.quantify(src, set, true);
+        self.b.ins().jump(done, &[told.into()]);
+        self.b.switch_to_block(done);
+        result
+    }
+
+    pub(super) fn quantify(&mut self, src: Operand, set: ConstId, any: bool) -> Value {
+        let src = self.tagged(src);
+        let set = self.b.ins().iconst(types::I64, i64::from(set.0));
+        let any = self.b.ins().iconst(types::I64, i64::from(any));
+        let told = self.call(helper::quantify as *const () as usize, &[src, set, any]);
+        self.told(told)
+    }
+
+    pub(super) fn select(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {
+        match (self.get(src), self.predicate.datum(name)) {
+            (Held::Data(map), Some(name)) => {
+                let name = self.address(std::ptr::from_ref(name).addr());
+                let found = self.call(helper::field as *const () as usize, &[map, name]);
+                self.put(dst, Held::Data(found));
+            }
+            _ => {
+                self.step(at);
+            }
+        }
+    }
+
+    pub(super) fn has(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {
+        match (self.get(src), self.predicate.datum(name)) {
+            (Held::Data(map), Some(name)) => {
+                let name = self.address(std::ptr::from_ref(name).addr());
+                let told = self.call(helper::has as *const () as usize, &[map, name]);
+                let truth = self.told(told);
+                self.put(dst, Held::Truth(truth));
+            }
+            _ => {
+                self.step(at);
+            }
+        }
+    }
+
+    pub(super) fn index(&mut self, at: usize, dst: Reg, src: Operand, key: Operand) {
+        match self.get(src) {
+            Held::Data(map) => {
+                let key = self.tagged(key);
+                let found = self.call(helper::element as *const () as usize, &[map, key]);
+                self.put(dst, Held::Data(found));
+            }
+            _ => {
+                self.step(at);
+            }
+        }
+    }
+}

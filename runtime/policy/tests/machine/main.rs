@@ -1,0 +1,153 @@
+//! Machine code and interpreter on programs that no compiler would write, and on none at all.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod random;
+
+use std::sync::atomic::AtomicU8;
+
+use bumpalo::Bump;
+use mxcp_policy::datum::{Datum, Instant, List, Symbols};
+use mxcp_policy::interpret::{Engine, Inputs, Outcome, Request};
+use mxcp_policy::jit::{self, Verdict};
+use mxcp_policy::predicate::Predicate;
+use mxcp_policy::verify::{Layout, verify};
+use mxcp_schemas::bundle::code::Program;
+use proptest::prelude::*;
+
+const LAYOUT: Layout = Layout { user: 3, params: 3, response: true };
+
+struct World {
+    user: Vec<Datum>,
+    params: Vec<Datum>,
+    response: Datum,
+    request: Request,
+}
+
+/// Inputs of several types, some of which are not what hints say.
+fn world(symbols: &Symbols, variant: u8) -> World {
+    let text = |text: &str| Datum::String(symbols.text(text));
+    let list = |items: Vec<Datum>| Datum::List(List::indexed(items.into()));
+    let map =
+        |a: Datum, b: Datum| Datum::Map([(symbols.text("a"), a), (symbols.text("b"), b)].into());
+    let rows = List::from_iter([
+        map(Datum::Int(1), text("a")),
+        map(Datum::Double(1.5), Datum::Null),
+        map(Datum::Bool(true), list(vec![text("b")])),
+    ]);
+    let odd = variant & 1 == 1;
+    World {
+        user: vec![
+            if odd { text("stranger") } else { text("a") },
+            if odd { list(vec![text("b"), text("x")]) } else { list(vec![Datum::Int(3)]) },
+            if variant & 2 == 0 { Datum::Null } else { Datum::Error("wrong".into()) },
+        ],
+        params: vec![
+            if variant & 4 == 0 { Datum::Int(3) } else { Datum::Uint(3) },
+            if odd { Datum::List(rows.clone()) } else { map(Datum::Int(2), Datum::List(rows)) },
+            if variant & 8 == 0 { Datum::Double(1.5) } else { Datum::Int(1) },
+        ],
+        response: map(list(vec![text("a"), text("b")]), Datum::Bool(odd)),
+        request: Request {
+            time: Instant { seconds: 1_700_000_000, nanos: 1 },
+            tool: symbols.text("a"),
+            session_id: None,
+            client_ip: None,
+        },
+    }
+}
+
+/// Runs a program in all ways; returns whether machine code was sure.
+fn agree(program: &Program, variant: u8) -> Result<bool, TestCaseError> {
+    let mut symbols = Symbols::default();
+    let predicate = Predicate::link(program, &LAYOUT, &mut symbols).unwrap();
+    jit::compile_all([&predicate]).unwrap();
+    let world = world(&symbols, variant);
+    let inputs = Inputs {
+        user: &world.user,
+        user_map: &Datum::Null,
+        params: &world.params,
+        response: Some(&world.response),
+        request: &world.request,
+    };
+    let arena = Bump::new();
+    let expected = predicate.evaluate_with(Engine::Interpreter, &inputs, &arena);
+    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
+    let mut sure = true;
+    for memory in [&[][..], &memory, &memory] {
+        let verdict = predicate.verdict(&inputs, memory, &arena).unwrap();
+        let right = match verdict {
+            Verdict::True => expected == Outcome::True,
+            Verdict::False => expected == Outcome::False,
+            Verdict::Error => matches!(expected, Outcome::Error(_)),
+            Verdict::Unsure => true,
+        };
+        sure &= verdict != Verdict::Unsure;
+        prop_assert!(right, "compiled {:?}, interpreted {:?}", verdict, expected);
+        prop_assert_eq!(predicate.evaluate_remembering(&inputs, memory, &arena), expected.clone());
+    }
+    Ok(sure)
+}
+
+fn listing(program: &Program) -> String {
+    mxcp_policy::text::Listing(program).to_string()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #[test]
+    fn engines_agree_on_any_verified_code(
+        bytes in prop::collection::vec(any::<u8>(), 0..200), variant in any::<u8>(),
+    ) {
+        let program = random::program(&bytes);
+        if verify(&program, &LAYOUT).is_ok() {
+            let agreed = agree(&program, variant);
+            prop_assert!(agreed.is_ok(), "{:?}\n{}", agreed, listing(&program));
+        }
+    }
+}
+
+/// How many cases are tried: `PROPTEST_CASES`, or enough for every day.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+}
+
+#[test]
+fn most_of_these_programs_are_verified_and_many_answered_by_machine_code() {
+    let (mut verified, mut sure) = (0, 0);
+    let mut seed = 1_u64;
+    for variant in 0..200 {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 56) as u8
+        })
+        .take(80)
+        .collect();
+        let program = random::program(&bytes);
+        if verify(&program, &LAYOUT).is_ok() {
+            verified += 1;
+            sure += usize::from(agree(&program, variant).unwrap());
+        }
+    }
+    assert!(verified > 100, "{verified} of 200 verified");
+    assert!(sure > 40, "{sure} of {verified} answered");
+}
+
+#[test]
+fn absent_inputs_are_never_read() {
+    let program = random::program(&[1, 1, 1, 1]);
+    let mut symbols = Symbols::default();
+    let predicate = Predicate::link(&program, &LAYOUT, &mut symbols).unwrap();
+    jit::compile_all([&predicate]).unwrap();
+    let world = world(&symbols, 0);
+    let inputs = Inputs {
+        user: &[],
+        user_map: &Datum::Null,
+        params: &world.params[..1],
+        response: None,
+        request: &world.request,
+    };
+    let arena = Bump::new();
+    assert_eq!(predicate.verdict(&inputs, &[], &arena), Some(Verdict::Unsure));
+    assert!(matches!(predicate.evaluate(&inputs, &arena), Outcome::Error(_)));
+}
