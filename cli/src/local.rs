@@ -83,6 +83,8 @@ impl Local {
             trace_id: None,
             headers: headers.map(read_headers).transpose()?,
             operator: true,
+            vouched: None,
+            vouched: None,
         })
     }
 

@@ -4,6 +4,7 @@
 //! is unsafe: values are bound with exactly the type that their parameter was prepared for, and
 //! results are read vector by vector.
 
+pub mod asked;
 mod ffi;
 pub mod pool;
 pub mod session;

@@ -12,6 +12,7 @@
 //! and only `Recorded` makes one: no audit, no answer.
 
 mod ask;
+mod asked;
 mod execute;
 mod record;
 mod sql;
@@ -26,6 +27,7 @@ use mxcp_schemas::bundle::definition::Kind;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{AuditReceipt, CallId};
+use crate::auth::admission::Vouched;
 use crate::endpoint::Endpoint;
 use crate::json::Member;
 use crate::mcp::fault::Fault;
@@ -53,6 +55,8 @@ pub struct Caller {
     pub headers: Option<Arc<HeaderMap>>,
     /// whether the caller operates the server, and may see why a call failed
     pub operator: bool,
+    /// the token that vouches for the caller, where there is authentication
+    pub vouched: Option<Vouched>,
 }
 
 /// What is asked for.
@@ -208,6 +212,7 @@ impl Caller {
             trace_id: None,
             headers: arrival.headers.clone(),
             operator: arrival.operator,
+            vouched: arrival.vouched.clone(),
         }
     }
 

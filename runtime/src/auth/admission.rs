@@ -16,6 +16,7 @@ use super::provider::{Person, Provider};
 use super::secret::Digest;
 use super::store::{CLEANING_INTERVAL_S, GrantRow, StoreError, TokenRow};
 use super::verifier::{Refused, Verified, Verifier};
+use crate::config::Concealed;
 use crate::principal::Account;
 use crate::serve::Runtime;
 use crate::transport::visitor::Visitor;
@@ -44,6 +45,43 @@ pub enum Way {
         /// who issues them
         provider: Arc<dyn Provider>,
     },
+}
+
+/// A token that was let in, and who let it in.
+#[derive(Debug, Clone)]
+pub struct Vouched {
+    admission: Arc<Admission>,
+    admitted: Arc<Admitted>,
+}
+
+impl Vouched {
+    /// A token, let in.
+    pub fn new(admission: &Arc<Admission>, admitted: Arc<Admitted>) -> Self {
+        Self { admission: Arc::clone(admission), admitted }
+    }
+
+    /// What was found out about the token.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+
+    /// The identity provider's access token: in issuer mode the one that the provider gave us, in
+    /// verifier mode the one that the client brought with its request.
+    pub async fn external_token(&self, headers: Option<&HeaderMap>) -> Option<Concealed<String>> {
+        match (&self.admission.way, &self.admitted.login) {
+            (Way::Issuer(issuer), Some(login)) => match issuer.provider_token(login).await {
+                Ok(token) => token,
+                Err(error) => {
+                    tracing::error!(%error, "a token of the provider's could not be looked up");
+                    None
+                }
+            },
+            (Way::Verifier { .. }, _) => {
+                bearer::read(headers?).ok().map(|token| Concealed::new(token.to_owned()))
+            }
+            (Way::Issuer(_), None) => None,
+        }
+    }
 }
 
 /// What an admission is made of.

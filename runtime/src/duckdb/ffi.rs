@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "calls a C library; every block says why it is sound")]
 
 mod bind;
+mod function;
 mod result;
 mod shape;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use libduckdb_sys as sys;
 
 use super::DuckError;
+use super::asked::{Board, Place};
 
 pub use bind::{Bind, BindType};
 pub use result::{Cell, Chunk, List, Rows};
@@ -22,7 +24,7 @@ pub use shape::{Kind, Shape};
 
 /// An open database; it closes when its last connection is gone.
 #[derive(Debug, Clone)]
-pub struct Database(Arc<DatabaseHandle>);
+pub struct Database(Arc<DatabaseHandle>, Arc<Board>);
 
 #[derive(Debug)]
 struct DatabaseHandle(sys::duckdb_database);
@@ -72,7 +74,15 @@ impl Database {
         }
         // SAFETY: the configuration was created above and is destroyed once.
         unsafe { sys::duckdb_destroy_config(&raw mut config) };
-        result.map(|()| Self(Arc::new(DatabaseHandle(handle))))
+        result?;
+        let database = Self(Arc::new(DatabaseHandle(handle)), Arc::default());
+        database.connect()?.register_functions(&database.1)?;
+        Ok(database)
+    }
+
+    /// For whom a connection works.
+    pub(super) fn place(&self, connection: &Connection) -> Arc<Place> {
+        self.1.place(connection.id())
     }
 
     /// A connection of its own.

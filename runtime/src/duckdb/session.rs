@@ -1,7 +1,9 @@
 //! A connection with its prepared statements.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::asked::{Answers, Place, Speaking};
 use super::{Bind, Connection, Database, DuckError, Interrupt, Rows, Statement};
 
 /// Most statements that a session keeps prepared.
@@ -14,6 +16,7 @@ pub struct Session {
     statements: HashMap<Box<str>, Prepared>,
     connection: Connection,
     database: Database,
+    place: Arc<Place>,
     /// whether something ran that may have left something behind
     is_touched: bool,
 }
@@ -31,9 +34,11 @@ impl Session {
     /// # Errors
     /// When DuckDB cannot open another connection.
     pub fn new(database: &Database) -> Result<Self, DuckError> {
+        let connection = database.connect()?;
         Ok(Self {
             statements: HashMap::new(),
-            connection: database.connect()?,
+            place: database.place(&connection),
+            connection,
             database: database.clone(),
             is_touched: false,
         })
@@ -42,6 +47,12 @@ impl Session {
     /// What interrupts it.
     pub fn interrupt(&self) -> Interrupt {
         self.connection.interrupt()
+    }
+
+    /// Lets SQL that is run here ask about a call, as long as what is returned lives.
+    #[must_use]
+    pub fn speak_for(&self, caller: Arc<dyn Answers>) -> Speaking {
+        self.place.speak_for(caller)
     }
 
     /// The connection itself.
@@ -102,6 +113,7 @@ impl Session {
         self.statements.clear();
         match self.database.connect() {
             Ok(connection) => {
+                self.place = self.database.place(&connection);
                 self.connection = connection;
                 self.is_touched = false;
                 Ok(())

@@ -8,6 +8,7 @@ use mxcp_schemas::bundle::plan::Plan;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Ruling;
+use super::asked::About;
 use super::execute::{Done, Fault, Work};
 use super::{Class, Failure, Outcome, Value};
 use crate::arguments::bind::bind;
@@ -22,7 +23,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     work: Work,
-    _endpoint: &Endpoint,
+    endpoint: &Endpoint,
     prepared: &Prepared,
     cancel: &CancellationToken,
 ) -> Done {
@@ -33,8 +34,13 @@ pub(super) async fn run(
     let timeout = Limits::duration(runtime.query_timeout_ms());
     // What is known so far, should the job never come back.
     let (trace, rest) = (work.trace.clone(), work.clone());
+    let sql = match &endpoint.definition.body {
+        Body::Sql { text, .. } => text.as_str(),
+        _ => "",
+    };
+    let about = Arc::new(About::new(&work.caller, sql).await);
     tokio::select! {
-        done = pool.run(timeout, move |session| job(work, session)) => match done {
+        done = pool.run(timeout, move |session| job(work, session, about)) => match done {
             Ok(done) => done,
             Err(error) => lost(rest, &error, timeout),
         },
@@ -48,7 +54,8 @@ pub(super) async fn run(
 }
 
 /// Runs on a thread of the pool.
-fn job(work: Work, session: &mut Session) -> Done {
+fn job(work: Work, session: &mut Session, about: Arc<About>) -> Done {
+    let _speaking = session.speak_for(about);
     let runtime = Arc::clone(&work.runtime);
     let Some(endpoint) = runtime.catalog().all().get(work.endpoint) else {
         return work.fail(Fault::public("internal", "the endpoint is gone"), true);

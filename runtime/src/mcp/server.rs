@@ -14,6 +14,7 @@ use super::jsonrpc::{self, Code, Id, Message, Notification, Payload, Request};
 use super::list::Object;
 use super::session::{Inflight, Session, Sessions};
 use crate::audit::AuditReceipt;
+use crate::auth::admission::Vouched;
 use crate::enforce::{Caller, Note, Unrecorded};
 use crate::json::quoted;
 use crate::limits::{Limits, size};
@@ -53,6 +54,8 @@ pub struct Arrival {
     /// whether the person who calls is the one who operates the server, and may see why a call
     /// failed
     pub operator: bool,
+    /// the token that vouches for the sender, where there is authentication
+    pub vouched: Option<Vouched>,
     /// cancelled when the client goes away
     pub cancel: CancellationToken,
 }

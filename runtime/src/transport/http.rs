@@ -27,7 +27,7 @@ use super::doors::{Doors, Refused};
 use super::headers;
 use super::visitor::{Reached, Visitor};
 use crate::audit::Refusal as Recorded;
-use crate::auth::admission::{Admission, Way};
+use crate::auth::admission::{Admission, Vouched, Way};
 use crate::auth::bearer::Refusal;
 use crate::auth::issuer;
 use crate::limits::{Limits, size};
@@ -162,15 +162,18 @@ async fn endpoint(
         let message = format!("the head of a request has at most {max_head} bytes");
         return http.refuse(address, "header_size", 431, &message);
     }
-    let (principal, operator) = match &http.callers {
-        Callers::Everybody { principal, operator } => (Arc::clone(principal), *operator),
+    let (principal, operator, vouched) = match &http.callers {
+        Callers::Everybody { principal, operator } => (Arc::clone(principal), *operator, None),
         Callers::Known(admission) => match admission.admit(&parts.uri, &parts.headers).await {
-            Ok(admitted) => (Arc::clone(&admitted.principal), false),
+            Ok(admitted) => {
+                let principal = Arc::clone(&admitted.principal);
+                (principal, false, Some(Vouched::new(admission, admitted)))
+            }
             Err(refusal) => return http.turn_away(&visitor, admission, refusal),
         },
     };
     let headers = Arc::new(parts.headers);
-    let visit = Visit { http, address, headers, principal, operator };
+    let visit = Visit { http, address, headers, principal, operator, vouched };
     match parts.method.as_str() {
         "POST" => visit.post(body).await,
         "DELETE" => visit.delete().await,
@@ -220,6 +223,7 @@ struct Visit {
     headers: Arc<HeaderMap>,
     principal: Arc<Principal>,
     operator: bool,
+    vouched: Option<Vouched>,
 }
 
 impl Visit {
@@ -282,6 +286,7 @@ impl Visit {
             via: CallerType::Http,
             client_ip: Some(self.address.to_string().into()),
             operator: self.operator,
+            vouched: self.vouched.clone(),
             cancel,
         }
     }

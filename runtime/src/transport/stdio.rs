@@ -106,6 +106,7 @@ impl Line {
             via: CallerType::Stdio,
             client_ip: None,
             operator: self.speaker.operator,
+            vouched: None,
             cancel: self.cancel.clone(),
         };
         let answer: Answer = match read {
