@@ -21,7 +21,7 @@ use crate::auth::config::AuthConfig;
 use crate::transport::network::{Network, private_networks};
 
 pub use concealed::Concealed;
-pub use reference::{ReferenceError, resolve};
+pub use reference::{ReferenceError, resolve, resolve_key};
 
 /// Host to listen on unless said otherwise.
 pub const DEFAULT_HOST: &str = "localhost";
@@ -339,6 +339,7 @@ fn audit_keys(
     let text = |key: &str, node: &Node| {
         let place = format!("{place}.{key}");
         match node.as_str() {
+            Some(text) if key.ends_with("_key") => Ok(resolve_key(text, &place, around)?),
             Some(text) => Ok(resolve(text, &place, around)?),
             None => Err(ConfigError::Unsupported { place, problem: "it must be a text" }),
         }

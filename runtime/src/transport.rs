@@ -5,4 +5,5 @@ pub mod headers;
 pub mod http;
 pub mod network;
 pub mod stdio;
+pub mod tls;
 pub mod visitor;

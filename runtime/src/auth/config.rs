@@ -8,7 +8,9 @@ use mxcp_schemas::document::user::auth::{
 
 pub use mxcp_schemas::document::user::auth::Mode;
 
-use crate::config::{Concealed, ConfigError, ReferenceError, Surroundings, expand_home, resolve};
+use crate::config::{
+    Concealed, ConfigError, ReferenceError, Surroundings, expand_home, resolve, resolve_key,
+};
 
 /// How callers are authenticated.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +107,7 @@ impl AuthConfig {
             required_scopes: auth.required_scopes.clone(),
             store: expand_home(&path, around),
             encryption_key: key
-                .map(|key| resolve(key, &at("persistence.auth_encryption_key"), around))
+                .map(|key| resolve_key(key, &at("persistence.auth_encryption_key"), around))
                 .transpose()?
                 .map(Concealed::new),
             place: place.to_owned(),

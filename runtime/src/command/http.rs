@@ -1,6 +1,7 @@
 //! Serving over HTTP: where to listen, who is let in, what to refuse at the start.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +17,7 @@ use crate::mcp::server::Server;
 use crate::principal::Principal;
 use crate::transport::doors::Doors;
 use crate::transport::http::{self, Callers, ENDPOINT, Http};
+use crate::transport::tls::Tls;
 use crate::transport::visitor::Reached;
 
 /// Who calls where nobody is authenticated.
@@ -38,9 +40,10 @@ pub(super) async fn serve(
     let host = reach.host.as_deref().or(config.transport.host.as_deref()).unwrap_or(DEFAULT_HOST);
     let port = reach.port.or(config.transport.port).unwrap_or(DEFAULT_PORT);
     let address = resolve(host, port).await?;
-    if config.transport.tls.is_some() {
-        bail!("`transport.http.tls` is set, and this release does not serve TLS itself");
-    }
+    let tls = match &config.transport.tls {
+        Some((certificate, key)) => Some(Tls::new(Path::new(certificate), Path::new(key))?),
+        None => None,
+    };
     match &config.auth {
         Some(auth) => check_known(auth, address, config, reach)?,
         None => check_everybody(host, address, reach)?,
@@ -51,6 +54,7 @@ pub(super) async fn serve(
     let scheme = match config.transport.scheme.as_deref() {
         Some(scheme @ ("http" | "https")) => scheme,
         Some(_) => bail!("`transport.http.scheme` must be `http` or `https`"),
+        None if tls.is_some() => "https",
         None => "http",
     };
     let reached = Reached {
@@ -68,8 +72,9 @@ pub(super) async fn serve(
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
-    eprintln!("serving {} on http://{bound}{ENDPOINT}", server.runtime.project());
-    http::run(listener, Http { server, doors, reached, callers }, stop).await;
+    let own = if tls.is_some() { "https" } else { "http" };
+    eprintln!("serving {} on {own}://{bound}{ENDPOINT}", server.runtime.project());
+    http::run(listener, Http { server, doors, reached, callers, tls }, stop).await;
     Ok(())
 }
 

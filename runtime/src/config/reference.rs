@@ -71,6 +71,24 @@ pub fn resolve(
     Ok(out)
 }
 
+/// Resolves the reference to a key: like any other, but a file that others can read is refused.
+///
+/// # Errors
+/// As [`resolve`], and when others than its owner can read the file.
+pub fn resolve_key(
+    text: &str,
+    place: &str,
+    around: &dyn Surroundings,
+) -> Result<String, ReferenceError> {
+    if let Some(path) = text.strip_prefix("file://").map(Path::new) {
+        super::private::check(path, around.mode(path)).map_err(|exposed| ReferenceError {
+            place: place.to_owned(),
+            problem: exposed.to_string(),
+        })?;
+    }
+    resolve(text, place, around)
+}
+
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

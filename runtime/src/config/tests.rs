@@ -176,6 +176,12 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
         }
         assert!(with(secret, 0o100_600).load().is_ok(), "{secret}");
     }
+    let file = "projects: {clinic: {profiles: {dev: {audit: {hmac_key: 'file:///k'}}}}}";
+    let mut world = World { mode: Some(0o100_644), ..World::with(file) };
+    world.files.insert("/k", "k");
+    assert!(world.error().contains("run `chmod 600 /k`"), "{}", world.error());
+    world.mode = Some(0o100_600);
+    assert!(world.load().is_ok());
     for other in [
         "auth: {provider: github, github: {client_id: a, client_secret: '${B}'}}",
         "secrets: [{name: a, type: s3, parameters: {region: eu, SECRET: 'file:///b'}}]",

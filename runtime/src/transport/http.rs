@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::{Doors, Refused};
 use super::headers;
+use super::tls::Tls;
 use super::visitor::{Reached, Visitor};
 use crate::audit::Refusal as Recorded;
 use crate::auth::admission::{Admission, Vouched, Way};
@@ -52,6 +53,8 @@ pub struct Http {
     pub reached: Reached,
     /// who they are
     pub callers: Callers,
+    /// makes TLS of connections, if configured
+    pub tls: Option<Tls>,
 }
 
 /// Who sends requests.
@@ -70,6 +73,7 @@ pub enum Callers {
 
 /// Serves until `stop` is cancelled.
 pub async fn run(listener: TcpListener, http: Http, stop: CancellationToken) {
+    let tls = http.tls.clone();
     let limits = http.server.runtime.limits();
     let settings = listen::Settings {
         max_header_bytes: size(limits.max_header_bytes),
@@ -82,7 +86,7 @@ pub async fn run(listener: TcpListener, http: Http, stop: CancellationToken) {
         // hyper has answered already, or has nobody to answer to.
         Arc::new(move |peer: SocketAddr, reason| drop(http.refuse(peer.ip(), reason, 400, reason)))
     };
-    listen::serve(listener, router(http), settings, unread, stop).await;
+    listen::serve(listener, router(http), settings, unread, tls, stop).await;
 }
 
 /// The routes.

@@ -13,11 +13,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
+
+use crate::transport::tls::Tls;
 
 /// Connections that are open at the same time, at most. Beyond that nothing is accepted, so that
 /// further clients wait in the kernel's queue.
@@ -47,6 +50,7 @@ pub async fn serve(
     router: Router,
     settings: Settings,
     unread: Unread,
+    tls: Option<Tls>,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -64,12 +68,14 @@ pub async fn serve(
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), settings, stop.clone());
+            Ok((stream, address)) => {
+                let peer = Peer { stream, address };
+                let connection =
+                    connection(peer, router.clone(), settings, tls.clone(), stop.clone());
                 let unread = Arc::clone(&unread);
                 connections.spawn(async move {
                     if let Some(reason) = connection.await {
-                        unread(peer, reason);
+                        unread(address, reason);
                     }
                     drop(permit);
                 });
@@ -88,18 +94,44 @@ pub async fn serve(
     }
 }
 
+/// Somebody who connected.
+struct Peer {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
 /// Serves a connection to its end. Returns why a request on it could not be read, if one could not.
 async fn connection(
-    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    settings: Settings,
+    tls: Option<Tls>,
+    stop: CancellationToken,
+) -> Option<&'static str> {
+    let Peer { stream, address } = peer;
+    // Replies are written whole; waiting for more would only add latency.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let Some(tls) = tls else { return converse(stream, address, router, settings, stop).await };
+    match tokio::time::timeout(settings.slow_request, tls.accept(stream)).await {
+        Ok(Ok(stream)) => converse(stream, address, router, settings, stop).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            Some("tls")
+        }
+        Err(_) => Some("slow_tls"),
+    }
+}
+
+/// Serves what is said on a connection.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: SocketAddr,
     router: Router,
     settings: Settings,
     stop: CancellationToken,
 ) -> Option<&'static str> {
-    // Replies are written whole; waiting for more would only add latency.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = router.clone();
@@ -158,7 +190,7 @@ mod tests {
             stop_deadline: Duration::from_secs(5),
         };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(serve(listener, router, settings, unread, stop.clone()));
+        let running = tokio::spawn(serve(listener, router, settings, unread, None, stop.clone()));
         (address, stop, running)
     }
 

@@ -122,6 +122,7 @@ async fn start(context: Option<&str>, stateless: bool) -> Running {
         doors: Doors::new(address.ip(), None).unwrap(),
         reached: Reached::directly(None),
         callers: Callers::Everybody { principal: Arc::new(principal), operator: false },
+        tls: None,
     };
     let stop = CancellationToken::new();
     let ended = tokio::spawn(run(listener, http, stop.clone()));

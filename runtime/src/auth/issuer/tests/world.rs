@@ -145,6 +145,7 @@ impl World {
             doors: Doors::new(address.ip(), None).unwrap(),
             reached: Reached { trusted: private_networks(), ..Reached::directly(None) },
             callers: Callers::Known(Arc::clone(&started.admission)),
+            tls: None,
         };
         let stop = CancellationToken::new();
         tokio::spawn(run(listener, http, stop.clone()));
