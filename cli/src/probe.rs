@@ -20,8 +20,9 @@ impl SqlProbe for DuckProbe {
 
 /// `json_serialize_sql` parses its argument and serialises nothing but `SELECT` statements.
 const QUESTION: &str = "
-    SELECT a->>'error', a->>'error_type', a->>'error_message', a->>'position'
-    FROM (SELECT json_serialize_sql(unnest($texts)) AS a)";
+    SELECT a[1], a[2], a[3], a[4] FROM (SELECT json_extract_string(
+        json_serialize_sql(unnest($texts)),
+        ['error', 'error_type', 'error_message', 'position']) AS a)";
 
 fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
     let mut session = Session::new(&Settings::default().open()?)?;

@@ -6,7 +6,6 @@
 mod accepted;
 mod map;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use mxcp_schemas::bundle::container::{self, Header, MAX_BUNDLE_BYTES, OpenError, Opened};
@@ -19,7 +18,6 @@ use map::Sealed;
 pub struct Bundle {
     memory: Sealed,
     header: Header,
-    trusted: Option<[u8; 32]>,
 }
 
 /// Why a bundle cannot be served.
@@ -49,9 +47,7 @@ impl Bundle {
     pub fn open(path: &Path, trusted: Option<[u8; 32]>) -> Result<Self, BundleError> {
         let read = |source| BundleError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(read)?;
-        let mut bytes = Vec::new();
-        file.take(MAX_BUNDLE_BYTES + 1).read_to_end(&mut bytes).map_err(read)?;
-        Self::from_bytes(&bytes, trusted)
+        Self::of(Sealed::copy(file, MAX_BUNDLE_BYTES + 1).map_err(read)?, trusted)
     }
 
     /// Seals and checks bytes that are already in memory.
@@ -59,9 +55,12 @@ impl Bundle {
     /// # Errors
     /// When they break a rule of the format.
     pub fn from_bytes(bytes: &[u8], trusted: Option<[u8; 32]>) -> Result<Self, BundleError> {
-        let memory = Sealed::new(bytes).map_err(BundleError::Memory)?;
+        Self::of(Sealed::new(bytes).map_err(BundleError::Memory)?, trusted)
+    }
+
+    fn of(memory: Sealed, trusted: Option<[u8; 32]>) -> Result<Self, BundleError> {
         let header = container::open(memory.bytes(), trusted.as_ref())?.header;
-        Ok(Self { memory, header, trusted })
+        Ok(Self { memory, header })
     }
 
     /// What the header says.
@@ -71,13 +70,14 @@ impl Bundle {
 
     /// What the bundle holds.
     ///
-    /// The bytes were checked when the bundle was opened and cannot have changed since; checking
-    /// them again costs about a millisecond per few megabytes, so callers keep what they need.
+    /// Digest and signature were checked when the bundle was opened, and the bytes cannot have changed
+    /// since; the archives are checked again, which costs about a millisecond per few megabytes, so
+    /// callers keep what they need.
     ///
     /// # Errors
-    /// Those of [`container::open`].
+    /// Those of [`container::reopen`].
     pub fn contents(&self) -> Result<Opened<'_>, OpenError> {
-        container::open(self.memory.bytes(), self.trusted.as_ref())
+        container::reopen(self.memory.bytes(), self.header)
     }
 }
 

@@ -104,7 +104,7 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     let (trail, redactor) = open_trail(&manifest.audit, &config, launch)?;
     trail.set_bundle(&bundle.header().digest_hex());
     let around = Around { trail, redactor, pool: Some(pool) };
-    let runtime = Runtime::open(bundle, around)?;
+    let runtime = Runtime::of(&opened, around)?;
     if launch.jit {
         compile_in_background(&runtime);
     }

@@ -74,8 +74,15 @@ impl Runtime {
     /// # Errors
     /// When it breaks a rule that the compiler keeps.
     pub fn open(bundle: &Bundle, around: Around) -> Result<Self, StartError> {
-        let opened = bundle.contents()?;
-        Self::new(owned(&opened)?, opened.header.digest_hex(), around)
+        Self::of(&bundle.contents()?, around)
+    }
+
+    /// Puts an opened bundle to work.
+    ///
+    /// # Errors
+    /// When it breaks a rule that the compiler keeps.
+    pub fn of(opened: &Opened<'_>, around: Around) -> Result<Self, StartError> {
+        Self::new(owned(opened)?, opened.header.digest_hex(), around)
     }
 
     /// Puts the contents of a bundle to work.

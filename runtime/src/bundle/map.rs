@@ -12,7 +12,7 @@ mod linux {
     #![expect(unsafe_code, reason = "mapping a file is unsafe; the seals make it sound")]
 
     use std::fs::File;
-    use std::io::{self, Write as _};
+    use std::io::{self, Read as _, Write as _};
 
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -21,11 +21,29 @@ mod linux {
     pub(in crate::bundle) struct Sealed(memmap2::Mmap);
 
     impl Sealed {
+        /// Copies at most so many bytes of a file.
+        pub(in crate::bundle) fn copy(file: File, max_bytes: u64) -> io::Result<Self> {
+            let mut memory = Self::memory()?;
+            let copied = io::copy(&mut file.take(max_bytes), &mut memory)?;
+            Self::seal(memory, copied == 0)
+        }
+
         pub(in crate::bundle) fn new(bytes: &[u8]) -> io::Result<Self> {
+            let mut memory = Self::memory()?;
+            memory.write_all(bytes)?;
+            Self::seal(memory, bytes.is_empty())
+        }
+
+        fn memory() -> io::Result<File> {
             let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
-            let mut file = File::from(memfd_create("mxcp-bundle", flags)?);
-            // A map of no bytes is an error; the check of the header refuses it afterwards.
-            file.write_all(if bytes.is_empty() { &[0] } else { bytes })?;
+            Ok(File::from(memfd_create("mxcp-bundle", flags)?))
+        }
+
+        fn seal(mut file: File, is_empty: bool) -> io::Result<Self> {
+            // A map of no bytes is an error; the check of the header refuses this byte.
+            if is_empty {
+                file.write_all(&[0])?;
+            }
             let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
             fcntl_add_seals(&file, seals)?;
             // SAFETY: the memory file has no name, and its seals forbid for good that anyone,
@@ -43,7 +61,8 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod portable {
-    use std::io;
+    use std::fs::File;
+    use std::io::{self, Read as _};
 
     use mxcp_schemas::bundle::container::AlignedBytes;
 
@@ -52,6 +71,12 @@ mod portable {
     pub(in crate::bundle) struct Sealed(AlignedBytes);
 
     impl Sealed {
+        pub(in crate::bundle) fn copy(file: File, max_bytes: u64) -> io::Result<Self> {
+            let mut bytes = Vec::new();
+            file.take(max_bytes).read_to_end(&mut bytes)?;
+            Self::new(&bytes)
+        }
+
         pub(in crate::bundle) fn new(bytes: &[u8]) -> io::Result<Self> {
             Ok(Self(AlignedBytes::copy(bytes)))
         }

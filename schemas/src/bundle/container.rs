@@ -243,7 +243,19 @@ pub fn open<'b>(bytes: &'b [u8], trusted: Option<&[u8; 32]>) -> Result<Opened<'b
     let raw = Raw::read(bytes)?;
     let digest = raw.check_digest()?;
     let signer = raw.check_signature(&digest, trusted)?;
-    let header = Header { build_number: raw.build_number, digest, signer };
+    archives(&raw, Header { build_number: raw.build_number, digest, signer })
+}
+
+/// Gives access to bytes that [`open`] accepted, with what it said of them, and that cannot have
+/// changed since. The archives are checked again; digest and signature are not.
+///
+/// # Errors
+/// The first rule that the bytes break.
+pub fn reopen(bytes: &[u8], header: Header) -> Result<Opened<'_>, OpenError> {
+    archives(&Raw::read(bytes)?, header)
+}
+
+fn archives<'b>(raw: &Raw<'b>, header: Header) -> Result<Opened<'b>, OpenError> {
     Ok(Opened {
         header,
         manifest: access(Section::Manifest, raw.section(Section::Manifest)?)?,
