@@ -13,6 +13,7 @@
 
 pub mod bare;
 pub mod binaries;
+pub mod browser;
 pub mod case;
 pub mod cel;
 pub mod clients;

@@ -10,7 +10,8 @@ use mxcp_runtime::auth::provider::{
 };
 use mxcp_runtime::auth::verifier::{Refused, Verifier};
 use mxcp_runtime::config::Concealed;
-use mxcp_tests::identity::oidc_provider::{IdentityProvider, browse};
+use mxcp_tests::identity::browser::Browser;
+use mxcp_tests::identity::oidc_provider::IdentityProvider;
 use mxcp_tests::server::free_port;
 use serde_json::{Value, json};
 
@@ -58,18 +59,15 @@ fn provider(
 }
 
 /// Logs somebody in and returns the grant.
-async fn log_in(provider: &Arc<dyn Provider>, deployment: &Deployment) -> Grant {
-    log_in_by(provider, deployment).await.0
+async fn log_in(provider: &Arc<dyn Provider>) -> Grant {
+    log_in_by(provider).await.0
 }
 
 /// The same, with what led to it.
-async fn log_in_by(
-    provider: &Arc<dyn Provider>,
-    deployment: &Deployment,
-) -> (Grant, Login, Callback) {
+async fn log_in_by(provider: &Arc<dyn Provider>) -> (Grant, Login, Callback) {
     let login = Login::new(REDIRECT.into());
     let url = provider.authorization_url(&login).await.unwrap();
-    let place = browse(&deployment.fetcher, &url, REDIRECT).await;
+    let place = Browser::default().follow(&url, REDIRECT).await;
     let query: std::collections::HashMap<String, String> =
         place.query_pairs().into_owned().collect();
     assert_eq!(query["state"], login.state);
@@ -83,7 +81,7 @@ async fn log_in_by(
 async fn agent_token(idp: &IdentityProvider, deployment: &Deployment, resource: &str) -> String {
     let more = [("resource", resource), ("login_hint", "ada")];
     let agent = provider(idp, deployment, "agent", &more);
-    log_in(&agent, deployment).await.access_token.expose().clone()
+    log_in(&agent).await.access_token.expose().clone()
 }
 
 fn claims(claims: &Claims) -> Value {
@@ -102,7 +100,7 @@ async fn logins_identity_refresh_and_revocation() {
     let idp = IdentityProvider::start(&clients(), &people(), 300);
     let deployment = deployment();
     let mxcp = provider(&idp, &deployment, "mxcp", &[("login_hint", "bob")]);
-    let grant = log_in(&mxcp, &deployment).await;
+    let grant = log_in(&mxcp).await;
     let person = mxcp.identity(&grant).await.unwrap();
     assert_eq!(person.user_id, "bob");
     let known = claims(&person.claims);
@@ -115,7 +113,7 @@ async fn logins_identity_refresh_and_revocation() {
     assert_eq!(mxcp.refresh(&new).await.unwrap_err(), ProviderError::InvalidGrant);
 
     // A code is good once, and whoever shows it again ends what came of it.
-    let (grant, login, callback) = log_in_by(&mxcp, &deployment).await;
+    let (grant, login, callback) = log_in_by(&mxcp).await;
     mxcp.identity(&grant).await.unwrap();
     let again = mxcp.exchange(&login, &callback).await.unwrap_err();
     assert_eq!(again, ProviderError::InvalidGrant);
@@ -164,7 +162,7 @@ async fn opaque_tokens_in_verifier_mode() {
     // A refresh token introspects as active, and is no access token.
     let more = [("resource", OPAQUE), ("login_hint", "ada")];
     let agent = provider(&idp, &deployment, "agent", &more);
-    let grant = log_in(&agent, &deployment).await;
+    let grant = log_in(&agent).await;
     let refresh = grant.refresh_token.clone().unwrap();
     assert!(matches!(verifier.verify(refresh.expose()).await, Err(Refused::Invalid(_))));
     // Nor is the ID token, signed though it is.
