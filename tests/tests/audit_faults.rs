@@ -272,5 +272,5 @@ fn strict_refuses_on_a_real_file_system_that_fills_up() {
         trail::record_of(&records, id);
     }
     eprintln!("{} calls were answered", answers.len());
-    drop(image);
+    drop((file, image));
 }
