@@ -25,6 +25,8 @@ pub struct Scan {
     pub statements: Vec<Span>,
     /// String literals that DuckDB would open: files and addresses.
     pub opened: Vec<Opened>,
+    /// Texts, numbers and comments, in the order of their appearance.
+    pub values: Vec<Span>,
     /// Whether the first statement reads only, as far as its words say: `SELECT`, `FROM`, `VALUES`,
     /// `WITH … SELECT`, `SHOW`, `DESCRIBE`, `SUMMARIZE`, `EXPLAIN` of such.
     pub first_word: Option<String>,
@@ -39,6 +41,45 @@ pub struct Opened {
     pub span: Span,
     /// The function or keyword that opens it, in lower case.
     pub by: String,
+}
+
+/// An SQL text with `?` in place of every text and number, and without its comments: what may be
+/// recorded of it where its values may not.
+pub fn without_values(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for value in scan(text).values {
+        let (start, end) = (value.start as usize, value.end as usize);
+        out.push_str(text.get(from..start).unwrap_or_default());
+        let is_comment =
+            text.get(start..end).is_some_and(|t| t.starts_with("--") || t.starts_with("/*"));
+        out.push_str(if is_comment { " " } else { "?" });
+        from = end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_left() {
+        for (sql, left) in [
+            (
+                "SELECT * FROM t WHERE a = 'x''y' AND b = 12.5",
+                "SELECT * FROM t WHERE a = ? AND b = ?.?",
+            ),
+            ("SELECT $$dollar$$, $t$a$t$, e'\\'x', $name", "SELECT ?, ?, ?, $name"),
+            ("SELECT 1 -- secret\n, 2 /* secret */ AS n1", "SELECT ?  \n, ?   AS n1"),
+            ("SELECT \"a 'b'\" FROM 'file.csv' x", "SELECT \"a 'b'\" FROM ? x"),
+            ("'unfinished", "?"),
+            ("", ""),
+        ] {
+            assert_eq!(without_values(sql), left);
+        }
+    }
 }
 
 /// DuckDB's own opinion on SQL texts, asked for all endpoints at once.

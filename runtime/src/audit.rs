@@ -41,7 +41,7 @@ pub use key::{KeyError, PublicKey, Signer};
 pub use queue::{BATCH_RECORDS, BATCH_WAIT_MS, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
 pub use refusal::{REFUSAL_SUMS_MAX, Refusal};
 pub use settings::{Settings, SettingsError, settings};
-pub use sink::{CheckpointSink, FileSink};
+pub use sink::{CheckpointSink, FileSink, HttpSink};
 pub use trail::{
     AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError,
     SEGMENT_BYTES, Trail, is_being_written,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::AppendError;
@@ -179,7 +180,8 @@ pub fn run(
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let done = threads.block_on(async {
-        tokio::spawn(stop_on_signal(stop.clone()));
+        // Whoever can reach the server can also stop it.
+        tokio::spawn(stop_on(Signals::new()?, stop.clone()));
         let server = Arc::new(Server::new(Arc::clone(runtime), config.transport.stateless));
         if asked == Some(Transport::Stdio) {
             let speaker = Speaker { principal, operator };
@@ -237,18 +239,27 @@ pub fn principal(runtime: &Runtime, context: Option<&str>) -> anyhow::Result<Pri
     Ok(runtime.principal(text)?)
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
+/// The signals that ask the process to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn stop_on(mut signals: Signals, stop: CancellationToken) {
+    tokio::select! {
+        _ = signals.interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
+    }
     stop.cancel();
 }
 

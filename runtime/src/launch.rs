@@ -101,7 +101,7 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     };
     let config = config::load(launch.config.as_deref(), &process, wanted)?;
     let pool = open_database(&manifest.duckdb, &manifest.limits, launch)?;
-    let (trail, redactor) = open_trail(&manifest.audit, &config, launch)?;
+    let (trail, redactor) = open_trail(&manifest.audit, &config, &launch.root, launch.audit)?;
     trail.set_bundle(&bundle.header().digest_hex());
     let around = Around { trail, redactor, pool: Some(pool) };
     let runtime = Runtime::of(&opened, around)?;
@@ -146,14 +146,20 @@ fn open_database(
     Pool::start(&database, workers).map_err(failed)
 }
 
-fn open_trail(
+/// Opens the audit trail of a project below `root`, unless it is to be left alone: as `asked`, else
+/// as `MXCP_AUDIT_ENABLED` says, else as the project does.
+///
+/// # Errors
+/// When it cannot be kept as configured, or another process writes it.
+pub fn open_trail(
     audit: &mxcp_schemas::bundle::manifest::Audit,
     config: &Config,
-    launch: &Launch,
+    root: &Path,
+    asked: Option<bool>,
 ) -> Result<(Trail, Redactor), LaunchError> {
-    let asked = Process.variable("MXCP_AUDIT_ENABLED").map(|v| is_on(Some(&v)));
-    let wanted = settings(audit, &config.audit, &launch.root, &Process)?;
-    let trail = if launch.audit.or(asked).unwrap_or(audit.enabled) {
+    let said = Process.variable("MXCP_AUDIT_ENABLED").map(|v| is_on(Some(&v)));
+    let wanted = settings(audit, &config.audit, root, &Process)?;
+    let trail = if asked.or(said).unwrap_or(audit.enabled) {
         Trail::open(&wanted.config)?
     } else {
         Trail::disabled()

@@ -112,7 +112,8 @@ profiles:
          CREATE TABLE tags (tag VARCHAR);",
     );
     user_file(&project, "");
-    project.mxcp(&["query", "--file", "seed.sql"]);
+    let mut seed = project.command(&["query", "--file", "seed.sql"]);
+    crate::workspace::output(seed.env("MXCP_AUDIT_ENABLED", "false"));
     project
 }
 

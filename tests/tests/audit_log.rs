@@ -348,3 +348,53 @@ fn a_clean_up_deletes_what_is_old_and_leaves_a_trail_that_verifies() {
     );
     server.stop();
 }
+
+#[test]
+fn statements_of_the_operator_are_recorded_without_their_values() {
+    let project = trail::project("", "");
+    project
+        .mxcp(&["query", "SELECT * FROM rows WHERE name = 'canary-text' OR id = 990099 -- canary"]);
+    project.write("more.sql", "INSERT INTO tags VALUES ('canary-file'); SELECT 1;");
+    project.mxcp(&["query", "--file", "more.sql"]);
+    let failed = project.run(&["query", "SELECT CAST('canary-cast' AS INTEGER)"]);
+    assert_eq!(failed.status.code(), Some(1));
+    project.mxcp(&["query", "--readonly", "SELECT 1 AS n"]);
+    trail::consistent(&project);
+    let records = trail::records(&project);
+    let seen: Vec<(&str, &Value, &Value)> = records
+        .iter()
+        .map(|r| (r["operation_name"].as_str().unwrap(), &r["input_data"]["sql"], &r["error"]))
+        .collect();
+    let (select, cast) = (
+        json!("SELECT * FROM rows WHERE name = ? OR id = ?  "),
+        json!("SELECT CAST(? AS INTEGER)"),
+    );
+    let file = json!("INSERT INTO tags VALUES (?); SELECT ?;");
+    let none = Value::Null;
+    let conversion = records[5]["error"].clone();
+    let expected = [
+        ("intent", &select, &none),
+        ("execute_sql_query", &select, &none),
+        ("intent", &file, &none),
+        ("execute_sql_query", &file, &none),
+        ("intent", &cast, &none),
+        ("execute_sql_query", &cast, &conversion),
+        ("execute_sql_query", &json!("SELECT ? AS n"), &none),
+    ];
+    assert_eq!(seen, expected);
+    assert!(conversion.is_string() && records[3]["input_data"]["file"] == "more.sql");
+    let text: String =
+        trail::segments(&project).iter().map(|s| fs::read_to_string(s).unwrap()).collect();
+    assert!(!text.contains("canary") && !text.contains("990099"));
+
+    // A statement that cannot be recorded does not run.
+    let server = trail::serve(&project, &project.build(), &[]);
+    let done = project
+        .command(&["query", "INSERT INTO tags VALUES ('unseen')"])
+        .env("MXCP_DUCKDB_PATH", "other.duckdb")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("being written by another process"), "{said}");
+    server.stop();
+}

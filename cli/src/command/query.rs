@@ -1,9 +1,11 @@
-//! `mxcp query SQL`
+//! `mxcp query SQL`, recorded like a call where audit is on.
+
+mod record;
 
 use std::path::PathBuf;
 
 use mxcp_runtime::duckdb::{Session, Settings};
-use mxcp_runtime::output::{Form, Table};
+use mxcp_runtime::output::{Form, OutputError, Table};
 use mxcp_schemas::bundle::plan::Plan;
 use serde_json::Value as Json;
 
@@ -11,6 +13,8 @@ use super::Outcome;
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::ui::Ui;
+
+use record::Journal;
 
 /// Most rows that are shown.
 const MAX_ROWS: usize = 100_000;
@@ -39,23 +43,21 @@ impl Args {
         let project = Project::find()?;
         let failed = |e: &dyn std::fmt::Display| Failure::failed(e.to_string());
         let settings = settings(&project, self.profile.as_deref(), self.readonly)?;
+        let read_only = settings.read_only;
+        let journal = Journal::open(&project, self.profile.as_deref())?;
         let database = settings.open().map_err(|e| failed(&e))?;
         let mut session = Session::new(&database).map_err(|e| failed(&e))?;
         if let Some(file) = &self.file {
             let sql = std::fs::read_to_string(file)
                 .map_err(|e| Failure::usage(format!("`{}` cannot be read: {e}", file.display())))?;
-            session.connection().run(&sql).map_err(|e| failed(&e))?;
+            let entry = journal.begin(&sql, Some(file), read_only)?;
+            entry.end(session.connection().run(&sql))?;
             ui.note(&format!("ran `{}`", file.display()));
             return Ok(Exit::Fine);
         }
         let sql = self.sql.unwrap_or_default();
-        let rows = session.query(&sql, |_| None).map_err(|e| failed(&e))?;
-        let table = Table::collect(rows, MAX_ROWS).map_err(|e| failed(&e))?;
-        let mut out = Vec::new();
-        table
-            .write_json(Form::Rows, &Plan::inert(), MAX_BYTES, &mut out)
-            .map_err(|e| failed(&e))?;
-        let text = String::from_utf8_lossy(&out);
+        let entry = journal.begin(&sql, None, read_only)?;
+        let text = entry.end(collect(&mut session, &sql))?;
         if ui.json {
             ui.line(&text);
             return Ok(Exit::Fine);
@@ -64,6 +66,14 @@ impl Args {
         crate::table::print(ui, rows.as_array().map_or(&[], Vec::as_slice));
         Ok(Exit::Fine)
     }
+}
+
+/// The rows of a statement, as JSON.
+fn collect(session: &mut Session, sql: &str) -> Result<String, OutputError> {
+    let table = Table::collect(session.query(sql, |_| None)?, MAX_ROWS)?;
+    let mut out = Vec::new();
+    table.write_json(Form::Rows, &Plan::inert(), MAX_BYTES, &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// How the project's database is opened.

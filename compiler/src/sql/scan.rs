@@ -76,10 +76,12 @@ impl Scanner<'_> {
                 }
                 b'-' if self.peek(1) == Some(b'-') => {
                     self.line_comment();
+                    self.out.values.push(span(start, self.at));
                     continue;
                 }
                 b'/' if self.peek(1) == Some(b'*') => {
                     self.block_comment();
+                    self.out.values.push(span(start, self.at));
                     continue;
                 }
                 b';' => {
@@ -154,6 +156,9 @@ impl Scanner<'_> {
             self.at += 1;
         }
         let word = self.slice(start).to_ascii_lowercase();
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            self.out.values.push(span(start, self.at));
+        }
         if self.out.first_word.is_none() {
             self.out.first_word = Some(word.clone());
         }
@@ -169,6 +174,7 @@ impl Scanner<'_> {
     }
 
     fn literal(&mut self, text: String, start: usize, context: &mut Context) {
+        self.out.values.push(span(start, self.at));
         let inside = context.open.iter().rev().find(|word| !word.is_empty());
         let by = if context.word.is_empty() {
             inside.filter(|word| word.starts_with("read_") || word.ends_with("_scan")).cloned()

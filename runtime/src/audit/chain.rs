@@ -194,7 +194,9 @@ fn place(covered: &[u8], hash: Hash) -> Option<Sealed<'_>> {
         "null" => None,
         text => Some(text.strip_prefix('"')?.strip_suffix('"')?),
     };
-    Some(Sealed { trail_id, seq: seq.parse().ok()?, prev, signature, signed, hash, body })
+    // The last number there is has no next one.
+    let seq = seq.parse().ok().filter(|seq| (1..u64::MAX).contains(seq))?;
+    Some(Sealed { trail_id, seq, prev, signature, signed, hash, body })
 }
 
 fn statement(signed: &[u8]) -> Vec<u8> {

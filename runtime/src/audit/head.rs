@@ -63,7 +63,7 @@ impl Head {
         };
         let tree = Tree {
             first_seq: self.tree_first_seq,
-            size: (self.seq + 1).checked_sub(self.tree_first_seq)?,
+            size: self.seq.checked_add(1)?.checked_sub(self.tree_first_seq)?,
             edge: self.tree_edge.iter().map(parse).collect::<Option<_>>()?,
         };
         let chain = Chain { trail_id: self.trail_id.clone(), seq: self.seq, head, tree };

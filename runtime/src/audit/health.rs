@@ -15,6 +15,8 @@ pub struct Health {
     pub commits: u64,
     /// Records that could not be written since then.
     pub failed: u64,
+    /// Operations that were not answered since then because their record was not on disk in time.
+    pub refused: u64,
 }
 
 /// A number of a trail, as metrics have it.
@@ -40,9 +42,15 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "mxcp.audit.failed",
-        meaning: "Records that could not be written; their calls were not answered.",
+        meaning: "Records that could not be written.",
         is_counter: true,
         read: |health| health.failed,
+    },
+    Metric {
+        name: "mxcp.audit.refused",
+        meaning: "Operations that were not answered because they could not be recorded in time.",
+        is_counter: true,
+        read: |health| health.refused,
     },
     Metric {
         name: "mxcp.audit.trouble",
@@ -72,10 +80,11 @@ mod tests {
     fn every_number_has_a_metric() {
         assert!(METRICS.is_sorted_by_key(|metric| metric.name));
         let trouble = Some("the disk is full".to_owned());
+        let (enabled, waiting, written) = (true, 3, 5);
         let health =
-            Health { enabled: true, trouble, waiting: 3, written: 5, commits: 2, failed: 7 };
+            Health { enabled, trouble, waiting, written, commits: 2, failed: 7, refused: 9 };
         let values: Vec<u64> = METRICS.iter().map(|metric| (metric.read)(&health)).collect();
-        assert_eq!(values, [2, 7, 1, 3, 5]);
+        assert_eq!(values, [2, 7, 9, 1, 3, 5]);
         assert_eq!(METRICS.iter().map(|m| (m.read)(&Health::default())).sum::<u64>(), 0);
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub commits: AtomicU64,
     /// Records that could not be brought to disk.
     pub failed: AtomicU64,
+    /// Operations whose record was not on disk in time, or had no room.
+    pub refused: AtomicU64,
     trouble: Mutex<Option<Arc<str>>>,
     bundle: Mutex<Option<Arc<str>>>,
 }
@@ -100,6 +102,7 @@ impl Shared {
             written: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             trouble: Mutex::new(None),
             bundle: Mutex::new(None),
         }

@@ -8,9 +8,10 @@ use mxcp_schemas::bundle::manifest;
 
 use super::key::{KeyError, Signer};
 use super::redact::{HmacKey, HmacKeyError, Redactor, Words};
-use super::sink::{CheckpointSink, FileSink};
+use super::sink::{CheckpointSink, FileSink, HttpSink};
 use super::trail::{Config, Durability};
 use super::voice::Signing;
+use crate::auth::fetch::FetchError;
 use crate::config::{AuditKeys, Concealed, ReferenceError, Surroundings, resolve};
 
 /// How a trail is kept, and how its records are redacted.
@@ -34,6 +35,9 @@ pub enum SettingsError {
     /// The key for redacted values is none.
     #[error("`audit.hmac_key`: {0}")]
     HmacKey(#[from] HmacKeyError),
+    /// Checkpoints cannot be sent there.
+    #[error("`audit.checkpoint_sink`: {0}")]
+    Sink(#[from] FetchError),
 }
 
 /// Reads the settings of a trail. Relative paths are below `root`.
@@ -61,15 +65,20 @@ fn signing(keys: &AuditKeys, root: &Path) -> Result<Option<Signing>, SettingsErr
     let read =
         |key: &Concealed<String>| Signer::parse(key.expose()).map_err(SettingsError::SigningKey);
     let Some(key) = &keys.signing_key else { return Ok(None) };
-    let sink = keys.checkpoint_sink.as_ref().map(|place| {
-        let sink: Arc<dyn CheckpointSink> = Arc::new(FileSink(root.join(place)));
-        sink
-    });
+    let sink = keys.checkpoint_sink.as_deref().map(|place| sink(place, root)).transpose()?;
     Ok(Some(Signing {
         key: read(key)?,
         previous: keys.previous_signing_key.as_ref().map(read).transpose()?,
         sink,
     }))
+}
+
+/// A URL, or a file.
+fn sink(place: &str, root: &Path) -> Result<Arc<dyn CheckpointSink>, SettingsError> {
+    if place.starts_with("https://") || place.starts_with("http://") {
+        return Ok(Arc::new(HttpSink::new(place)?));
+    }
+    Ok(Arc::new(FileSink(root.join(place))))
 }
 
 #[cfg(test)]
@@ -141,6 +150,13 @@ mod tests {
         let keys = AuditKeys { hmac_key: key("hunter2"), ..AuditKeys::default() };
         let error = read(&keys).unwrap_err().to_string();
         assert!(error.contains("`audit.hmac_key`") && !error.contains("hunter2"), "{error}");
+        let plain = AuditKeys {
+            signing_key: key(&"07".repeat(32)),
+            checkpoint_sink: Some("http://example.org/?token=hunter2".to_owned()),
+            ..AuditKeys::default()
+        };
+        let error = read(&plain).unwrap_err().to_string();
+        assert!(error.contains("`audit.checkpoint_sink`") && !error.contains("hunter2"), "{error}");
         let lost = manifest::Audit { path: "${NOWHERE}/l.jsonl".to_owned(), ..audit() };
         let error = settings(&lost, &AuditKeys::default(), Path::new("."), &Bare).unwrap_err();
         assert!(error.to_string().contains("`NOWHERE`"), "{error}");

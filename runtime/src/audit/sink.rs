@@ -1,14 +1,17 @@
 //! Where checkpoints are written besides the trail, so that whoever cuts the trail's end cannot
 //! also cut what vouches for it.
 
+mod http;
+
 use std::fmt::Debug;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
+
+pub use http::HttpSink;
 
 /// Checkpoints that wait for a slow sink; what is beyond is dropped, for a later one covers it.
 const WAITING_MAX: usize = 16;
@@ -16,6 +19,8 @@ const WAITING_MAX: usize = 16;
 const ATTEMPTS_MAX: u32 = 3;
 /// How long to wait between attempts, in milliseconds.
 const ATTEMPT_PAUSE_MS: u64 = 500;
+/// How long closing waits for the last checkpoints to arrive, in milliseconds.
+const LAST_MS: u64 = 6_000;
 
 /// A place that keeps checkpoints.
 pub trait CheckpointSink: Debug + Send + Sync {
@@ -42,17 +47,21 @@ impl CheckpointSink for FileSink {
 #[derive(Debug)]
 pub(super) struct Courier {
     sender: Option<SyncSender<Vec<u8>>>,
-    thread: Option<JoinHandle<()>>,
+    done: Receiver<()>,
 }
 
 impl Courier {
     /// Starts a thread for a sink.
     pub(super) fn start(sink: Arc<dyn CheckpointSink>) -> io::Result<Self> {
         let (sender, receiver) = mpsc::sync_channel::<Vec<u8>>(WAITING_MAX);
-        let thread = std::thread::Builder::new()
-            .name("audit-checkpoint".to_owned())
-            .spawn(move || receiver.iter().for_each(|line| deliver(&*sink, &line)))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread) })
+        let (end, done) = mpsc::sync_channel(1);
+        std::thread::Builder::new().name("audit-checkpoint".to_owned()).spawn(move || {
+            let _end = end;
+            for line in receiver.iter() {
+                deliver(&*sink, &line);
+            }
+        })?;
+        Ok(Self { sender: Some(sender), done })
     }
 
     /// Sends a checkpoint on its way.
@@ -65,12 +74,14 @@ impl Courier {
 }
 
 impl Drop for Courier {
-    /// Waits until what was sent has arrived or was given up.
+    /// Waits, for a limited time, until what was sent has arrived or was given up.
     fn drop(&mut self) {
         self.sender = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic in the sink has been reported by the thread itself.
-            let _ = thread.join();
+        let ended = self.done.recv_timeout(Duration::from_millis(LAST_MS));
+        if ended == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(
+                "the checkpoint sink is slow; the last checkpoints may be missing there"
+            );
         }
     }
 }

@@ -231,8 +231,9 @@ impl Trail {
         let (sender, receiver) = oneshot::channel();
         let admitted = self.admit(record, || (Ticket::Task(sender), receiver));
         let deadline = self.open.as_ref().map_or(Duration::ZERO, |open| open.deadline);
+        let shared = self.open.as_ref().map(|open| Arc::clone(&open.shared));
         async move {
-            match admitted {
+            let result = match admitted {
                 Admitted::Settled(result) => result,
                 Admitted::Waiting(receiver) => {
                     match tokio::time::timeout(deadline, receiver).await {
@@ -241,7 +242,11 @@ impl Trail {
                         Err(_) => Err(AppendError::Deadline(deadline)),
                     }
                 }
+            };
+            if let (Err(_), Some(shared)) = (&result, shared) {
+                shared.refused.fetch_add(1, Ordering::Relaxed);
             }
+            result
         }
     }
 
@@ -251,7 +256,7 @@ impl Trail {
     /// When the record is not on disk in time.
     pub fn append_blocking(&self, record: &Record<'_>) -> Result<AuditReceipt, AppendError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        match self.admit(record, || (Ticket::Thread(sender), receiver)) {
+        let result = match self.admit(record, || (Ticket::Thread(sender), receiver)) {
             Admitted::Settled(result) => result,
             Admitted::Waiting(receiver) => {
                 let deadline = self.open.as_ref().map_or(Duration::ZERO, |open| open.deadline);
@@ -261,7 +266,11 @@ impl Trail {
                     Err(mpsc::RecvTimeoutError::Timeout) => Err(AppendError::Deadline(deadline)),
                 }
             }
+        };
+        if let (Err(_), Some(open)) = (&result, &self.open) {
+            open.shared.refused.fetch_add(1, Ordering::Relaxed);
         }
+        result
     }
 
     /// Records, under strict durability, that something is about to run that may change the world,
@@ -345,6 +354,7 @@ impl Trail {
             written: shared.written.load(Ordering::Relaxed),
             commits: shared.commits.load(Ordering::Relaxed),
             failed: shared.failed.load(Ordering::Relaxed),
+            refused: shared.refused.load(Ordering::Relaxed),
         }
     }
 

@@ -342,8 +342,8 @@ impl Gap {
     }
 
     /// Whether it admits that everything from `expected` up to itself may be missing.
-    const fn covers(&self, expected: u64, own: u64) -> bool {
-        self.first <= expected && self.last + 1 == own
+    fn covers(&self, expected: u64, own: u64) -> bool {
+        self.first <= expected && self.last.checked_add(1) == Some(own)
     }
 }
 

@@ -67,9 +67,9 @@ pub(super) fn fold(
         }
         next = left.tree.size;
     }
-    let end = checkpoint.first_seq + checkpoint.size;
+    let end = checkpoint.first_seq.saturating_add(checkpoint.size);
     Walk::over(layout)?.each(|record, _| {
-        let from = checkpoint.first_seq + next;
+        let from = checkpoint.first_seq.saturating_add(next);
         if record.trail_id != checkpoint.sealed.trail_id || record.seq < from {
             return Ok(true);
         }
@@ -90,7 +90,7 @@ pub(super) fn fold(
     })?;
     // A proof that does not lead to the checkpoint's root would show nothing.
     if whole.root() != Some(checkpoint.root) {
-        return Err(ProveError::Inconsistent(checkpoint.first_seq + next));
+        return Err(ProveError::Inconsistent(checkpoint.first_seq.saturating_add(next)));
     }
     roots.iter().map(|part| part.root().ok_or(ProveError::Deleted)).collect()
 }

@@ -173,6 +173,38 @@ fn a_full_disk_refuses_and_recovers() {
     assert_eq!(report.gaps.len(), 1);
 }
 
+/// Whoever watches the health of a trail sees it recover although nobody calls.
+#[test]
+fn a_trail_recovers_by_itself() {
+    for first in [true, false] {
+        let (place, faults) = (place(), Faulty::default());
+        let trail = Trail::open(&faulty(&place.path, &faults)).unwrap();
+        if first {
+            append(&trail, "before").unwrap();
+        }
+        faults.fail_now(true);
+        append(&trail, "refused").unwrap_err();
+        while trail.health().trouble.is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let tried = faults.operations();
+        while faults.operations() < tried + 3 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(trail.health().trouble.is_some(), "only a record on disk counts");
+        faults.fail_now(false);
+        while trail.health().trouble.is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        append(&trail, "after").unwrap();
+        drop(trail);
+        consistent(&place.path);
+        let expected: &[&str] =
+            if first { &["before", "gap", "after"] } else { &["resumed", "after"] };
+        assert_eq!(names(&place.path), expected);
+    }
+}
+
 #[test]
 fn a_disk_that_hangs_refuses_in_time() {
     let (place, faults) = (place(), Faulty::default());
@@ -189,6 +221,7 @@ fn a_disk_that_hangs_refuses_in_time() {
     assert!(matches!(append(&trail, "refused"), Err(AppendError::Deadline(_))));
     assert!(began.elapsed() < Duration::from_millis(50), "refused without waiting");
     assert_eq!(trail.health().trouble.as_deref(), Some("the disk does not answer"));
+    assert_eq!((trail.health().refused, trail.health().failed), (2, 0));
     faults.hang(false);
     while trail.health().trouble.is_some() {
         std::thread::sleep(Duration::from_millis(1));
