@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mxcp_compiler::{Compiled, Options, compile};
+use mxcp_compiler::{Compiled, Options};
 use mxcp_runtime::bundle::Bundle;
 use mxcp_runtime::config::Config;
 use mxcp_runtime::enforce::{Answer, Call, Caller, Given};
@@ -17,7 +17,6 @@ use mxcp_schemas::bundle::definition::Kind;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
-use crate::probe::DuckProbe;
 use crate::project::Project;
 use crate::report::{Count, Format};
 use crate::ui::Ui;
@@ -47,7 +46,7 @@ impl Local {
     pub fn start(ui: Ui, setup: &Setup) -> Result<Self, Failure> {
         let project = Project::find()?;
         let mut compiled =
-            compile(&project, &DuckProbe, &Options { profile: setup.profile.clone() });
+            project.compile(&Options { profile: setup.profile.clone(), user_file: None })?;
         let found = Count::of(&compiled.diagnostics);
         let Some(contents) = compiled.bundle.take().filter(|_| found.errors == 0) else {
             ui.diagnostics(&compiled.diagnostics, &compiled.texts, Format::Human);

@@ -4,12 +4,14 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use mxcp_compiler::source::{FileError, Files};
-
+use mxcp_compiler::{Compiled, Options};
 use mxcp_schemas::bundle::manifest::Audit;
+use mxcp_schemas::diagnostic::Diagnostic;
 use mxcp_schemas::document::site::{self, Paths, Profile, Site};
 use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 use crate::exit::Failure;
+use crate::probe::DuckProbe;
 
 /// The file that marks a project's root.
 pub const SITE_FILE: &str = "mxcp-site.yml";
@@ -44,6 +46,21 @@ impl Project {
     /// Its folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Compiles it. What is wrong with the project is among the diagnostics.
+    ///
+    /// # Errors
+    /// When the profile that was asked for does not exist: that is the command's mistake.
+    pub fn compile(&self, options: &Options) -> Result<Compiled, Failure> {
+        let compiled = mxcp_compiler::compile(self, &DuckProbe, options);
+        let asked = |d: &&Diagnostic| d.code.slug == "no-profile" && d.span.is_none();
+        match compiled.diagnostics.iter().find(asked) {
+            Some(d) => Err(Failure::usage(
+                [std::slice::from_ref(&d.message), &*d.help].concat().join("; "),
+            )),
+            None => Ok(compiled),
+        }
     }
 
     /// A profile with its name, and the project's folders.

@@ -27,6 +27,11 @@ pub enum Format {
     Github,
 }
 
+/// `1 file`, `2 files`.
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 /// How many findings of each weight there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {

@@ -82,10 +82,14 @@ impl Ui {
     fn human(self, found: &[Diagnostic], texts: &Texts) {
         let color = self.colored();
         let mut stderr = io::stderr().lock();
+        let mut count = Count::of(found);
         for diagnostic in found.iter().filter(|d| !self.quiet || d.is_error()) {
             let _ = writeln!(stderr, "{}\n", human::render(diagnostic, texts, color));
         }
-        if let Some(words) = Count::of(found).words() {
+        if self.quiet {
+            (count.warnings, count.notes) = (0, 0);
+        }
+        if let Some(words) = count.words() {
             let _ = writeln!(stderr, "{words}");
         }
     }

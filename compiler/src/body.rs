@@ -25,6 +25,8 @@ use crate::sql::{Analysis, MAX_SQL_BYTES, Scan, scan};
 pub struct Rules<'a> {
     /// whether SQL may open files and addresses
     pub external_access: bool,
+    /// the profile whose settings these are
+    pub profile: &'a str,
     /// the project's folder of data files
     pub data: &'a str,
     /// other folders that SQL may open
@@ -78,6 +80,7 @@ pub fn load(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Loaded> {
     match &endpoint.body {
+        Body::Broken => None,
         Body::Messages(messages) => {
             check_templates(definition, endpoint, found);
             let stored = messages
@@ -233,7 +236,8 @@ fn check_parameters(
         found.push(finding);
     }
     for (index, parameter) in declared.iter().enumerate() {
-        if !uses.iter().any(|used| usize::from(*used) == index) {
+        let usable = is_name(&parameter.name.value) && !parameter.ty.broken;
+        if usable && !uses.iter().any(|used| usize::from(*used) == index) {
             let message = format!("the SQL never uses `${}`", parameter.name.value);
             found.push(
                 Diagnostic::new(&UNUSED_PARAMETER, definition.0, parameter.name.span, message)
@@ -264,14 +268,35 @@ fn check_opened(
         if inside(rules.data) || rules.allowed.iter().any(|folder| inside(folder)) {
             continue;
         }
-        let message =
-            format!("`{}` opens `{}`, which is outside `{}/`", opened.by, opened.text, rules.data);
-        found.push(
-            place
-                .finding(definition, &OPENS, opened.span, message)
-                .help("load the data into the database, or allow the place with `profiles.NAME.duckdb.allowed_directories` or `external_access: true`"),
-        );
+        let function = opened.by.contains('_');
+        let by = if function { opened.by.clone() } else { opened.by.to_uppercase() };
+        let message = format!("`{by}` opens `{}`, which is outside `{}/`", opened.text, rules.data);
+        let key = format!("profiles.{}.duckdb", rules.profile);
+        let mut finding = place
+            .finding(definition, &OPENS, opened.span, message)
+            .help(format!("move the data into `{}/` or load it into the database", rules.data));
+        finding = match folder_of(&opened.text) {
+            Some(folder) => finding
+                .help(format!("or allow it in the site file: `{key}.allowed_directories: [{folder}]`")),
+            None => finding.help(format!(
+                "or allow everything in the site file, which opens the network too: `{key}.external_access: true`"
+            )),
+        };
+        found.push(finding);
     }
+}
+
+/// The folder that would have to be allowed for a path; an address has none.
+fn folder_of(path: &str) -> Option<&str> {
+    let (folder, _) = path.rsplit_once('/').unwrap_or((".", path));
+    (!path.contains("://") && !folder.is_empty() && !folder.split('/').any(|part| part == ".."))
+        .then_some(folder)
+}
+
+/// Whether SQL can name a parameter so.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn check_templates(

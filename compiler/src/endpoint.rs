@@ -12,7 +12,9 @@ use mxcp_schemas::bundle::plan::Plan;
 use mxcp_schemas::diagnostic::{Diagnostic, Span};
 use mxcp_schemas::document::endpoint::{Endpoint, File, Policy, Test};
 use mxcp_schemas::document::ty::Type;
+use mxcp_schemas::yaml::Comment;
 
+use crate::analysis::Facts;
 use crate::body::{self, Loaded, Rules};
 use crate::cel::Environment;
 use crate::cel::shape::Shape;
@@ -29,6 +31,8 @@ pub(crate) struct Compiled {
     pub(crate) file: Arc<str>,
     /// the text of its file
     pub(crate) text: Arc<str>,
+    /// all comments of its file; waivers are among them
+    pub(crate) comments: Vec<Comment>,
     /// what was read
     pub(crate) document: Endpoint,
     /// what it executes, if that is good
@@ -92,6 +96,7 @@ pub(crate) fn compile(
     let compiled = Compiled {
         file: Arc::clone(file),
         text: Arc::clone(text),
+        comments: read.comments,
         document,
         body,
         input,
@@ -99,17 +104,18 @@ pub(crate) fn compile(
         parameters,
         result,
     };
+    let declared: Vec<&Type> = compiled.document.parameters.iter().map(|p| &p.ty).collect();
+    let facts = Facts {
+        environment: &output_environment,
+        parameters: &declared,
+        result: compiled.document.result.as_ref(),
+    };
+    let subject = Subject::new(&compiled, facts);
     for lint in lint::LINTS {
-        own.extend((lint.check)(&Subject { endpoint: &compiled }));
+        own.extend((lint.check)(&subject));
     }
-    let places = policy_spans(&compiled.document);
-    found.extend(waiver::apply(file, text, &read.comments, &places, own));
+    found.extend(own);
     compiled
-}
-
-fn policy_spans(document: &Endpoint) -> Vec<Span> {
-    let policies = &document.policies;
-    policies.input.iter().chain(&policies.output).map(|p| p.span).collect()
 }
 
 fn check_names(file: &Arc<str>, document: &Endpoint, found: &mut Vec<Diagnostic>) {
@@ -171,6 +177,22 @@ impl Compiled {
     /// What clients call it by.
     pub(crate) fn identity(&self) -> &str {
         &self.document.identity.value
+    }
+
+    /// What stays of the findings about its file after waivers.
+    pub(crate) fn waive(&self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let policies = &self.document.policies;
+        let places: Vec<Span> =
+            policies.input.iter().chain(&policies.output).map(|p| p.span).collect();
+        waiver::apply(&self.file, &self.text, &self.comments, &places, found)
+    }
+
+    /// Whether every policy of the document compiled, so that what the others do is all that is done.
+    pub(crate) fn is_whole(&self) -> bool {
+        let written = &self.document.policies;
+        self.input.len() == written.input.len()
+            && self.output.len() == written.output.len()
+            && self.document.result.as_ref().is_none_or(|ty| !ty.is_broken())
     }
 
     /// Tests of the definition.

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod body;
 pub mod cel;
 mod endpoint;
@@ -34,12 +35,12 @@ pub fn codes() -> impl Iterator<Item = &'static Code> {
         policy::CODES,
         waiver::CODES,
         body::CODES,
-        lint::project::CODES,
     ]
     .into_iter()
     .flatten()
     .copied()
     .chain(lint::LINTS.iter().map(|lint| lint.code))
+    .chain(lint::PROJECT_LINTS.iter().map(|lint| lint.code))
     .collect();
     codes.sort_by_key(|code| code.id);
     codes.into_iter()

@@ -14,6 +14,7 @@ use mxcp_schemas::diagnostic::{Diagnostic, Edit, Fix, Span, closest, position};
 use mxcp_schemas::document::Spanned;
 use mxcp_schemas::document::endpoint::Policy as Written;
 use mxcp_schemas::document::ty::Type;
+use mxcp_schemas::yaml::Node;
 
 use crate::cel::{self, Environment};
 pub use code::CODES;
@@ -71,6 +72,10 @@ pub struct Checked {
     pub reason: Option<String>,
     /// its condition as text
     pub condition: String,
+    /// where the condition stands
+    pub condition_span: Span,
+    /// the scalar that holds the condition, to find places in
+    pub node: Node,
     /// its condition as code
     pub program: Program,
     /// its condition as a tree, for lints
@@ -95,16 +100,18 @@ pub fn compile(
         for finding in findings {
             found.push(finding.at(context.file, context.text, node));
         }
-        compiled.map(|(program, tree)| (text.clone(), program, tree))
+        compiled.map(|(program, tree)| (text.clone(), node.clone(), program, tree))
     });
     let plan = action.map(|action| make_plan(context, policy, action, found));
-    let (action, (condition, program, tree), plan) = (action?, condition?, plan??);
+    let (action, (condition, node, program, tree), plan) = (action?, condition?, plan??);
     let name = policy.name.as_ref().map(|name| name.value.clone());
     Some(Checked {
         name: name.unwrap_or_else(|| format!("{}[{index}]", stage.as_str())),
         span: policy.span,
         action,
         reason: policy.reason.as_ref().map(|reason| reason.value.clone()),
+        condition_span: node.locate(context.text, 0..condition.len()),
+        node,
         condition,
         program,
         tree,
@@ -181,6 +188,8 @@ fn make_plan(
     let subject = Subject { fields: &fields, types: context.types, result: context.result };
     match make(&subject) {
         Ok(plan) => Some(Some(plan)),
+        // What cannot be read may be sensitive.
+        Err(PlanError::NothingSensitive) if context.declared.is_some_and(Type::is_broken) => None,
         Err(error) => {
             let span = policy.action.as_ref().map_or(policy.span, |a| a.span);
             let (code, help) = match error {
@@ -210,7 +219,11 @@ fn check_fields(
         let parsed = match FieldPath::parse(&entry.value) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let message = format!("`{}` is no field path: {error}", entry.value);
+                let message = if entry.value.is_empty() {
+                    "an entry of `fields` is empty".to_owned()
+                } else {
+                    format!("`{}` is no field path: {error}", entry.value)
+                };
                 found.push(Diagnostic::new(&BAD_PATH, context.file, entry.span, message));
                 good = false;
                 continue;
@@ -231,11 +244,9 @@ fn check_fields(
                     };
                     found.push(finding);
                 }
-                path::Resolution::Impossible { field, near } => {
-                    let message =
-                        format!("no result can have `{field}`, for `return` is closed there");
+                path::Resolution::Impossible { why, near } => {
                     let mut finding =
-                        Diagnostic::new(&IMPOSSIBLE_PATH, context.file, entry.span, message);
+                        Diagnostic::new(&IMPOSSIBLE_PATH, context.file, entry.span, why);
                     if let Some(near) = near {
                         finding = finding.help(format!("did you mean `{near}`?"));
                     }

@@ -13,12 +13,13 @@ use mxcp_schemas::bundle::source::Sources;
 use mxcp_schemas::diagnostic::{self, Code, Diagnostic, Span};
 use mxcp_schemas::document::endpoint::{self, Test};
 use mxcp_schemas::document::site::{self, Profile, Site};
+use mxcp_schemas::document::user;
 use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 pub use code::CODES;
 use code::{
-    DUPLICATE, NO_PROFILE, NO_SITE, NOT_AN_ENDPOINT, OVERLAP, READ_ONLY, TOO_MANY, UNREADABLE,
-    WRITES, WRONG_FOLDER, YAML_SUFFIX,
+    DUPLICATE, NO_PROFILE, NO_SECRET, NO_SITE, NOT_AN_ENDPOINT, OVERLAP, READ_ONLY, TOO_MANY,
+    UNREADABLE, WRITES, WRONG_FOLDER, YAML_SUFFIX,
 };
 pub(crate) use code::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 pub use manifest::audit;
@@ -26,9 +27,10 @@ pub use manifest::audit;
 use crate::body::{self, Rules};
 use crate::cel::shape::Shape;
 use crate::endpoint::{self as unit, Compiled as Unit, Shared};
+use crate::lint::{self, Known};
 use crate::source::Files;
 use crate::sql::SqlProbe;
-use crate::{lint, types, uri};
+use crate::{types, uri};
 
 /// The file that marks a project's root.
 pub const SITE_FILE: &str = "mxcp-site.yml";
@@ -40,6 +42,8 @@ pub const MAX_ENDPOINT_FILES: usize = 20_000;
 pub struct Options {
     /// the profile; `None` is the one that the site file names
     pub profile: Option<String>,
+    /// the user file of the deployment, as what diagnostics call it and its text; it is checked, too
+    pub user_file: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// What became of a project.
@@ -156,6 +160,7 @@ impl Driver<'_> {
         let user_shape = Arc::new(user_shape);
         let rules = Rules {
             external_access: profile.duckdb.external_access,
+            profile: &profile_name,
             data: &paths.data,
             allowed: &profile.duckdb.allowed_directories,
         };
@@ -176,7 +181,11 @@ impl Driver<'_> {
         units.sort_by(|a, b| key(a).cmp(&key(b)));
         self.judge_sql(&mut units, &profile, probe);
         self.among(&units);
-        self.found.extend(lint::project::check(&units));
+        let known = self.known(site, options, &profile_name);
+        for lint in lint::PROJECT_LINTS {
+            self.found.extend((lint.check)(&units, &known));
+        }
+        self.waive(&units);
         let bundle = site
             .filter(|_| !self.found.iter().any(Diagnostic::is_error))
             .map(|site| emit(site, &profile_name, &profile, &units, types, &self.texts));
@@ -184,7 +193,7 @@ impl Driver<'_> {
             bundle,
             diagnostics: self.found,
             texts: self.texts,
-            endpoints: units.iter().map(listed).collect(),
+            endpoints: units.iter().filter(|u| !u.identity().is_empty()).map(listed).collect(),
         }
     }
 
@@ -200,8 +209,14 @@ impl Driver<'_> {
             let names = site.profiles.iter().map(|(n, _)| n.value.as_str());
             let span = if options.profile.is_some() { None } else { Some(site.profile.span) };
             let message = format!("there is no profile `{name}`");
-            self.found
-                .push(Diagnostic::new(&NO_PROFILE, &file, span, message).did_you_mean(name, names));
+            let all: Vec<String> = names.clone().map(|name| format!("`{name}`")).collect();
+            let finding =
+                Diagnostic::new(&NO_PROFILE, &file, span, message).did_you_mean(name, names);
+            self.found.push(if all.is_empty() {
+                finding.help("the site file defines none under `profiles:`")
+            } else {
+                finding.help(format!("there is {}", all.join(", ")))
+            });
         }
         Profile::default()
     }
@@ -309,9 +324,58 @@ impl Driver<'_> {
         }
     }
 
+    /// The words that policies can name, and what the user file gets wrong about the project.
+    fn known(&mut self, site: Option<&Site>, options: &Options, profile: &str) -> Known {
+        let mut known = Known(site.map_or_else(Vec::new, |site| site.words.clone()));
+        let (Some(site), Some((file, text))) = (site, &options.user_file) else { return known };
+        self.texts.insert(Arc::clone(file), Arc::clone(text));
+        let (user, found) = user::read(file, text);
+        self.found.extend(found);
+        let deployed = user.as_ref().and_then(|user| user.profile(&site.project.value, profile));
+        for secret in &site.secrets {
+            let defined =
+                |p: &user::Profile| p.secrets.iter().any(|s| s.name.value == secret.value);
+            if deployed.is_none_or(|profile| !defined(profile)) {
+                let message = format!(
+                    "the user file defines no secret `{}` for the project `{}` and the profile `{profile}`",
+                    secret.value, site.project.value
+                );
+                let names = deployed.map_or(&[][..], |p| p.secrets.as_slice());
+                self.found.push(
+                    Diagnostic::new(&NO_SECRET, &SITE_FILE.into(), secret.span, message)
+                        .did_you_mean(&secret.value, names.iter().map(|s| s.name.value.as_str())),
+                );
+            }
+        }
+        if let Some(auth) = deployed.and_then(|profile| profile.auth.as_ref()) {
+            let given = user::mapped_capabilities(auth);
+            match known.0.iter_mut().find(|(name, _)| *name == "capabilities") {
+                Some((_, words)) => words.extend(given),
+                None => known.0.push(("capabilities", given)),
+            }
+        }
+        known
+    }
+
+    /// Drops what comments waive, file by file.
+    fn waive(&mut self, units: &[Unit]) {
+        let mut by_file: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
+        for finding in std::mem::take(&mut self.found) {
+            by_file.entry(Arc::clone(&finding.file)).or_default().push(finding);
+        }
+        for unit in units {
+            let found = by_file.remove(&unit.file).unwrap_or_default();
+            by_file.insert(Arc::clone(&unit.file), unit.waive(found));
+        }
+        self.found = by_file.into_values().flatten().collect();
+    }
+
     /// What endpoints are to one another: names are unique, templates do not overlap.
     fn among(&mut self, units: &[Unit]) {
         for (at, unit) in units.iter().enumerate() {
+            if unit.identity().is_empty() {
+                continue;
+            }
             let earlier =
                 units.iter().take(at).rev().take_while(|u| u.document.kind == unit.document.kind);
             if unit.document.kind == Kind::Resource {

@@ -63,6 +63,9 @@ pub fn store(types: &mut Types, ty: &Type) -> TypeId {
 
 /// The type of a declared value in a condition. `name` is what diagnostics call it.
 pub fn in_conditions(ty: &Type, name: &str) -> Ty {
+    if ty.broken {
+        return Ty::Error;
+    }
     match ty.name.value {
         TypeName::String => match ty.format.as_ref().map(|f| f.value) {
             Some(Format::Date | Format::DateTime | Format::Timestamp) => Ty::Timestamp,

@@ -1,4 +1,5 @@
-//! Waivers: comments on a policy that silence one kind of warning for it, with a reason.
+//! Waivers: comments on a policy that silence one kind of warning for it, with a reason. What is said
+//! of an endpoint as a whole is waived on the line of its name.
 //!
 //! ```yaml
 //! # mxcp: allow(no-reason) because the client shows its own text
@@ -20,8 +21,20 @@ pub static MALFORMED: Code = Code {
     slug: "malformed-waiver",
     severity: Severity::Warning,
     title: "a waiver needs a rule and a reason",
-    page: "A waiver is reviewed with the policy that it stands on, so it says why.\n\n```yaml\n\
-           # mxcp: allow(no-reason) because the client shows its own text\n```\n",
+    page: r"A waiver is reviewed with the policy that it stands on, so it says why.
+
+```yaml
+# wrong
+- condition: user.role == 'guest' # mxcp: allow(no-reason)
+  action: deny
+```
+
+```yaml
+# right
+- condition: user.role == 'guest' # mxcp: allow(no-reason) because clients show their own text
+  action: deny
+```
+",
 };
 /// A waiver of nothing.
 pub static UNUSED: Code = Code {
@@ -29,13 +42,29 @@ pub static UNUSED: Code = Code {
     slug: "unused-waiver",
     severity: Severity::Warning,
     title: "a waiver silences nothing",
-    page: "What it was written for is gone, or it names another rule or stands elsewhere than on the \
-           policy. Remove it.\n",
+    page: r"What it was written for is gone, or it names another rule or stands elsewhere than on the
+policy. Remove it.
+
+```yaml
+# wrong
+- condition: user.role == 'guest' # mxcp: allow(no-reason) because clients show their own text
+  action: deny
+  reason: Guests cannot
+```
+
+```yaml
+# right
+- condition: user.role == 'guest'
+  action: deny
+  reason: Guests cannot
+```
+",
 };
 
-/// Drops the warnings that are waived and reports waivers that are malformed or unused.
+/// Drops the warnings of one file that are waived and reports waivers that are malformed or unused.
 ///
-/// `policies` are the places of the policies of the file.
+/// `policies` are the places of the policies of the file; a waiver that stands on none of them speaks of
+/// the line that it stands on or above.
 pub fn apply(
     file: &Arc<str>,
     text: &str,
@@ -50,9 +79,8 @@ pub fn apply(
         match parse(rest.trim()) {
             Some(rules) => waivers.push(Waiver {
                 comment,
-                policy: policy_of(text, comment, policies),
-                rules,
-                used: false,
+                place: policy_of(text, comment, policies).or_else(|| line_of(text, comment)),
+                rules: rules.into_iter().map(|rule| (rule, false)).collect(),
             }),
             None => kept.push(
                 Diagnostic::new(&MALFORMED, file, comment.span, "this waiver cannot be read")
@@ -67,27 +95,51 @@ pub fn apply(
             kept.push(finding);
         }
     }
-    for waiver in waivers.iter().filter(|w| !w.used) {
-        let message = format!("`{}` silences nothing here", waiver.rules.join(", "));
-        kept.push(Diagnostic::new(&UNUSED, file, waiver.comment.span, message));
+    for waiver in &waivers {
+        for (rule, _) in waiver.rules.iter().filter(|(_, used)| !used) {
+            kept.push(unused(file, waiver.comment.span, rule));
+        }
     }
     kept
 }
 
+/// Why a rule of a waiver silences nothing.
+fn unused(file: &Arc<str>, span: Span, rule: &str) -> Diagnostic {
+    let known = crate::codes().find(|code| code.slug == rule);
+    let warnings = crate::codes().filter(|code| code.severity != Severity::Error);
+    match known {
+        Some(code) if code.severity == Severity::Error => {
+            let message = format!("`{rule}` is an error, and errors cannot be waived");
+            Diagnostic::new(&UNUSED, file, span, message).help("repair what it speaks of")
+        }
+        Some(_) => {
+            let message = format!("`{rule}` silences nothing here");
+            Diagnostic::new(&UNUSED, file, span, message)
+                .help("remove it, or move it to the policy that it speaks of")
+        }
+        None => {
+            let message = format!("there is no rule `{rule}`");
+            Diagnostic::new(&UNUSED, file, span, message)
+                .did_you_mean(rule, warnings.map(|code| code.slug))
+        }
+    }
+}
+
 struct Waiver<'a> {
     comment: &'a Comment,
-    policy: Option<Span>,
-    rules: Vec<&'a str>,
-    used: bool,
+    place: Option<Span>,
+    /// the rules, and whether they silenced something
+    rules: Vec<(&'a str, bool)>,
 }
 
 impl Waiver<'_> {
     fn covers(&mut self, finding: &Diagnostic) -> bool {
-        let (Some(policy), Some(span)) = (self.policy, finding.span) else { return false };
-        let inside = span.start >= policy.start && span.end <= policy.end;
-        let covered = inside && self.rules.contains(&finding.code.slug);
-        self.used |= covered;
-        covered
+        let (Some(place), Some(span)) = (self.place, finding.span) else { return false };
+        if span.start < place.start || span.start >= place.end {
+            return false;
+        }
+        let rule = self.rules.iter_mut().find(|(rule, _)| *rule == finding.code.slug);
+        rule.map(|(_, used)| *used = true).is_some()
     }
 }
 
@@ -98,6 +150,21 @@ fn parse(text: &str) -> Option<Vec<&str>> {
     let rules: Vec<&str> = rules.split(',').map(str::trim).collect();
     let good = !reason.trim().is_empty() && rules.iter().all(|rule| !rule.is_empty());
     good.then_some(rules)
+}
+
+/// The line that a comment stands on behind something, or the next one that is no comment.
+fn line_of(text: &str, comment: &Comment) -> Option<Span> {
+    let begin = text.get(..comment.span.start as usize)?.rfind('\n').map_or(0, |n| n + 1);
+    let mut at = begin;
+    for line in text.get(begin..)?.split_inclusive('\n') {
+        let bare = line.trim();
+        if !bare.is_empty() && !bare.starts_with('#') {
+            let offset = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            return Some(Span::new(offset(at), offset(at + line.len())));
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// The policy that a comment stands in, or right above.
@@ -154,6 +221,22 @@ mod tests {
             run(&format!("- condition: a\n- condition: b\n  {why}\n")),
             ["rule", "unused-waiver"]
         );
+    }
+
+    #[test]
+    fn a_waiver_elsewhere_speaks_of_its_line() {
+        let at = |text: &str, word: &str| {
+            let file: Arc<str> = "f.yml".into();
+            let (document, _) = mxcp_schemas::yaml::read(&file, text);
+            let start = u32::try_from(text.find(word).unwrap()).unwrap();
+            let found = vec![Diagnostic::new(&RULE, &file, Span::new(start, start + 1), "x")];
+            let kept = apply(&file, text, &document.unwrap().comments, &[], found);
+            kept.iter().map(|d| d.code.slug).collect::<Vec<_>>()
+        };
+        let why = "# mxcp: allow(rule) because it is so";
+        assert_eq!(at(&format!("a:\n  {why}\n  name: x\n"), "name"), [""; 0]);
+        assert_eq!(at(&format!("a:\n  name: x {why}\n  b: y\n"), "name"), [""; 0]);
+        assert_eq!(at(&format!("a:\n  name: x {why}\n  b: y\n"), "b:"), ["rule", "unused-waiver"]);
     }
 
     #[test]

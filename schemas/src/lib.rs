@@ -10,4 +10,5 @@ pub mod bundle;
 pub mod diagnostic;
 pub mod document;
 pub mod format;
+pub mod pattern;
 pub mod yaml;

@@ -14,9 +14,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Code, Diagnostic, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span, position};
 
 pub use build::read;
+pub(crate) use problem::quote;
 
 /// Largest document.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
@@ -44,9 +45,25 @@ pub static SYNTAX: Code = Code {
     slug: "yaml-syntax",
     severity: Severity::Error,
     title: "the file is not valid YAML",
-    page: "The text cannot be read as YAML. Frequent causes are a tab used for indentation, a \
-           missing space after a colon, and an unquoted text that begins with `*`, `&`, `!`, `%`, \
-           `@` or a backtick.\n\n```yaml\ncondition: \"!has(user.email)\"   # quoted, for it begins with `!`\n```\n",
+    page: r#"The text cannot be read as YAML. Frequent causes are a tab used for indentation, a missing space
+after a colon, and an unquoted text that begins with `*`, `&`, `!`, `%`, `@` or a backtick.
+
+```yaml
+# wrong
+tool:
+  name: find
+  description: finds: patients
+  source: {code: SELECT 1}
+```
+
+```yaml
+# right
+tool:
+  name: find
+  description: "finds: patients"
+  source: {code: SELECT 1}
+```
+"#,
 };
 /// A document that is too large, too deep or expands to too much.
 pub static LIMIT: Code = Code {
@@ -63,8 +80,26 @@ pub static DUPLICATE_KEY: Code = Code {
     slug: "duplicate-key",
     severity: Severity::Error,
     title: "a key stands twice in one map",
-    page: "Of two equal keys most readers silently keep the last one, so one of the two values would \
-           have no effect: a second `policies:` would replace the first. Join the two, or remove one.\n",
+    page: r"Of two equal keys most readers silently keep the last one, so one of the two values would have
+no effect: a second `policies:` would replace the first. Join the two, or remove one.
+
+```yaml
+# wrong
+tool:
+  name: find
+  source: {code: SELECT 1}
+  tags: [a]
+  tags: [b]
+```
+
+```yaml
+# right
+tool:
+  name: find
+  source: {code: SELECT 1}
+  tags: [a, b]
+```
+",
 };
 /// YAML that mxcp does not read.
 pub static UNSUPPORTED: Code = Code {
@@ -72,10 +107,24 @@ pub static UNSUPPORTED: Code = Code {
     slug: "yaml-unsupported",
     severity: Severity::Error,
     title: "the file uses a part of YAML that is not supported",
-    page: "Not read are several documents in one file, tags other than those of the core schema \
-           (`!!str`, `!!int` …), keys that are not text, `.inf` and `.nan`, and aliases to what does \
-           not exist or is not complete yet. A condition that begins with `!` needs quotes, because \
-           YAML reads it as a tag:\n\n```yaml\ncondition: \"!('finance' in user.groups)\"\n```\n",
+    page: r#"Not read are several documents in one file, tags other than those of the core schema (`!!str`,
+`!!int` …), keys that are not text, `.inf` and `.nan`, and aliases to what does not exist or is
+not complete yet. A condition that begins with `!` needs quotes, because YAML reads it as a tag.
+
+```yaml
+# wrong
+- condition: !has(user.email)
+  action: deny
+  reason: An e-mail is needed
+```
+
+```yaml
+# right
+- condition: "!has(user.email)"
+  action: deny
+  reason: An e-mail is needed
+```
+"#,
 };
 /// A scalar that YAML 1.1 and 1.2 read differently.
 pub static YAML_1_2: Code = Code {
@@ -83,10 +132,21 @@ pub static YAML_1_2: Code = Code {
     slug: "yaml-version-difference",
     severity: Severity::Warning,
     title: "YAML 1.1 and 1.2 read this value differently",
-    page: "Files are read as YAML 1.1, as they always were: `no` and `off` are false, `012` is ten, \
-           `1:30` is ninety, `1e5` is text. Editors and other tools that follow YAML 1.2 see \
-           something else. Write the value so that both agree: `false`, `10`, `90`, `\"1e5\"`. Keys \
-           are always read as the text that they are.\n",
+    page: r#"Files are read as YAML 1.1, as they always were: `no` and `off` are false, `012` is ten, `1:30`
+is ninety, `1e5` is text. Editors and other tools that follow YAML 1.2 see something else. Write
+the value so that both agree: `false`, `10`, `90`, `"1e5"`. Keys are always read as the text
+that they are.
+
+```yaml
+# wrong
+enabled: yes
+```
+
+```yaml
+# right
+enabled: true
+```
+"#,
 };
 /// Bytes that are no UTF-8.
 pub static ENCODING: Code = Code {
@@ -112,8 +172,21 @@ pub static ROUNDED: Code = Code {
     slug: "rounded-number",
     severity: Severity::Warning,
     title: "the number has more digits than are kept",
-    page: "Whole numbers have 64 bits; a larger one is kept as a floating-point number, which rounds \
-           it. Put it in quotes if it is an identifier.\n",
+    page: r"Whole numbers have 64 bits; a larger one is kept as a floating-point number, which rounds it.
+Put it in quotes if it is an identifier.
+
+```yaml
+# wrong
+parameters:
+  - {name: account, type: integer, maximum: 99999999999999999999}
+```
+
+```yaml
+# right
+parameters:
+  - {name: account, type: string, maxLength: 20}
+```
+",
 };
 /// A character that changes the direction of text.
 pub static BIDI: Code = Code {
@@ -318,10 +391,15 @@ pub fn decode(file: &Arc<str>, bytes: &[u8]) -> Result<Arc<str>, Box<Diagnostic>
         Err(error) => {
             let message = match bytes {
                 [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is UTF-16, not UTF-8".to_owned(),
-                _ => format!(
-                    "the file is not UTF-8: byte {} begins no character",
-                    error.valid_up_to()
-                ),
+                _ => {
+                    let good = bytes.get(..error.valid_up_to()).unwrap_or(&[]);
+                    let at = position(std::str::from_utf8(good).unwrap_or(""), u32::MAX);
+                    let byte = bytes.get(error.valid_up_to()).copied().unwrap_or(0);
+                    format!(
+                        "the file is not UTF-8: in line {}, column {} the byte {byte:#04X} begins no character",
+                        at.line, at.column
+                    )
+                }
             };
             Err(Box::new(Diagnostic::new(&ENCODING, file, None, message).help("save it as UTF-8")))
         }

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ed25519_dalek::SigningKey;
-use mxcp_compiler::{Options, compile};
+use mxcp_compiler::Options;
 use mxcp_schemas::bundle::container::seal;
 
 use super::Outcome;
 use crate::exit::{Exit, Failure};
-use crate::probe::DuckProbe;
 use crate::project::Project;
-use crate::report::{Count, Format};
+use crate::report::{Count, Format, count};
 use crate::ui::Ui;
 
 /// Compile a project to one file; writes nothing on error
@@ -43,8 +42,8 @@ impl Args {
         let start = Instant::now();
         let key = self.sign.as_deref().map(signing_key).transpose()?;
         let project = Project::find()?;
-        let options = Options { profile: self.profile.clone() };
-        let compiled = compile(&project, &DuckProbe, &options);
+        let options = Options { profile: self.profile.clone(), user_file: None };
+        let compiled = project.compile(&options)?;
         let checked = start.elapsed();
         if !ui.json {
             ui.diagnostics(&compiled.diagnostics, &compiled.texts, Format::Human);
@@ -75,10 +74,10 @@ impl Args {
             ui.document(&document);
         }
         ui.note(&format!(
-            "wrote `{}`: {} endpoints, {} conditions, {} bytes",
+            "wrote `{}`: {}, {}, {} bytes",
             self.output.display(),
-            bundle.endpoints.entries.len(),
-            bundle.predicates.programs.len(),
+            count(bundle.endpoints.entries.len(), "endpoint", "endpoints"),
+            count(bundle.predicates.programs.len(), "condition", "conditions"),
             bytes.len()
         ));
         if self.timings {

@@ -1,16 +1,17 @@
 //! `mxcp check`, and its halves `validate` and `lint`
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mxcp_compiler::{Compiled, Options, compile};
+use mxcp_compiler::{Compiled, Options};
 use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity};
+use serde_json::json;
 
 use super::Outcome;
 use crate::exit::{Exit, Failure};
-use crate::probe::DuckProbe;
 use crate::project::Project;
-use crate::report::{Count, Format};
+use crate::report::{Count, Format, count};
 use crate::ui::Ui;
 
 mod fix;
@@ -35,6 +36,9 @@ pub struct Args {
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
+    /// Check this user file, too: its own mistakes, and whether it defines what the project needs
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Check the documents of a project: the errors that `check` finds
@@ -63,8 +67,9 @@ impl Args {
             return explain(ui, wanted);
         }
         let project = Project::find()?;
-        let options = Options { profile: self.profile.clone() };
-        let mut compiled = compile(&project, &DuckProbe, &options);
+        let user_file = self.config.as_deref().map(user_file).transpose()?;
+        let options = Options { profile: self.profile.clone(), user_file };
+        let mut compiled = project.compile(&options)?;
         if self.fix {
             let fixed = fix::apply(&project, &compiled)?;
             ui.note(&format!(
@@ -73,7 +78,7 @@ impl Args {
                 count(fixed.files, "file", "files")
             ));
             if fixed.edits > 0 {
-                compiled = compile(&project, &DuckProbe, &options);
+                compiled = project.compile(&options)?;
             }
         }
         let shown = only(&project, &compiled, &self.paths)?;
@@ -82,9 +87,8 @@ impl Args {
         if found.errors > 0 || (self.strict && found.warnings > 0) {
             return Ok(Exit::Failed);
         }
-        if found == Count::default() && self.format == Format::Human && !ui.json {
-            let files = compiled.endpoints.len();
-            ui.note(&format!("{} checked, nothing to say", count(files, "endpoint", "endpoints")));
+        if self.format == Format::Human {
+            all_well(ui, &compiled, found);
         }
         Ok(Exit::Fine)
     }
@@ -109,12 +113,31 @@ fn half(
     keep: impl Fn(&Diagnostic) -> bool,
 ) -> Outcome {
     let project = Project::find()?;
-    let compiled = compile(&project, &DuckProbe, &Options { profile });
+    let compiled = project.compile(&Options { profile, user_file: None })?;
     let mut shown = only(&project, &compiled, paths)?;
     shown.retain(keep);
     ui.diagnostics(&shown, &compiled.texts, Format::Human);
+    all_well(ui, &compiled, Count::of(&shown));
     let failed = shown.iter().any(|d| d.severity != Severity::Note);
     Ok(if failed { Exit::Failed } else { Exit::Fine })
+}
+
+/// The user file, as diagnostics call it and its text.
+fn user_file(path: &Path) -> Result<(Arc<str>, Arc<str>), Failure> {
+    let shown: Arc<str> = path.display().to_string().into();
+    let bytes = std::fs::read(path)
+        .map_err(|e| Failure::usage(format!("`{shown}` cannot be read: {e}")))?;
+    let text = mxcp_schemas::yaml::decode(&shown, &bytes)
+        .map_err(|d| Failure::usage(format!("`{shown}`: {}", d.message)))?;
+    Ok((shown, text))
+}
+
+/// Says that there is nothing to say.
+fn all_well(ui: Ui, compiled: &Compiled, found: Count) {
+    if found == Count::default() && !ui.json {
+        let files = count(compiled.endpoints.len(), "endpoint", "endpoints");
+        ui.note(&format!("{files} checked, nothing to say"));
+    }
 }
 
 /// The findings about the files that were named, or all.
@@ -135,11 +158,11 @@ fn only(
             Failure::usage(format!("`{}` is outside the project", path.display()))
         })?);
     }
-    let about = |d: &&Diagnostic| {
-        wanted
-            .iter()
-            .any(|w| w.is_empty() || *d.file == **w || d.file.starts_with(&format!("{w}/")))
+    let named = |file: &str| {
+        wanted.iter().any(|w| w.is_empty() || *file == **w || file.starts_with(&format!("{w}/")))
     };
+    // Of two files that do not fit together, each is told.
+    let about = |d: &&Diagnostic| named(&d.file) || d.related.iter().any(|r| named(&r.file));
     Ok(compiled.diagnostics.iter().filter(about).cloned().collect())
 }
 
@@ -148,8 +171,38 @@ fn explain(ui: Ui, wanted: &str) -> Outcome {
         .find(|c| c.id.eq_ignore_ascii_case(wanted) || c.slug == wanted)
         .ok_or_else(|| Failure::usage(unknown_code(wanted)))?;
     let Code { id, slug, severity, title, page } = code;
-    ui.line(&format!("# {id} {slug} ({severity})\n\n{title}\n\n{}", page.trim()));
+    if ui.json {
+        ui.document(&json!({
+            "code": id, "name": slug, "severity": severity.to_string(), "title": title, "page": page.trim(),
+        }));
+    } else {
+        ui.line(&format!("# {id} {slug} ({severity})\n\n{title}\n\n{}", wrapped(page.trim())));
+    }
     Ok(Exit::Fine)
+}
+
+/// A page with lines that fit a terminal; blocks of code stay as they are.
+fn wrapped(page: &str) -> String {
+    const WIDTH: usize = 92;
+    let (mut out, mut code) = (String::new(), false);
+    for line in page.lines() {
+        code ^= line.starts_with("```");
+        let mut column = 0;
+        for word in line.split(' ').filter(|_| !code && !line.starts_with("```")) {
+            let length = word.chars().count();
+            let breaks = column > 0 && column + 1 + length > WIDTH;
+            if column > 0 {
+                out.push(if breaks { '\n' } else { ' ' });
+            }
+            column = if breaks || column == 0 { length } else { column + 1 + length };
+            out.push_str(word);
+        }
+        if code || line.starts_with("```") {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    out.trim_end().to_owned()
 }
 
 fn unknown_code(wanted: &str) -> String {
@@ -158,8 +211,4 @@ fn unknown_code(wanted: &str) -> String {
         Some(near) => format!("there is no code `{wanted}`; did you mean `{near}`?"),
         None => format!("there is no code `{wanted}`; codes look like `MX0301`"),
     }
-}
-
-fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

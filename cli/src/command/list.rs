@@ -1,11 +1,10 @@
 //! `mxcp list`
 
-use mxcp_compiler::{Options, compile};
+use mxcp_compiler::Options;
 use serde_json::json;
 
 use super::Outcome;
 use crate::exit::Exit;
-use crate::probe::DuckProbe;
 use crate::project::Project;
 use crate::report::{Count, Format};
 use crate::ui::Ui;
@@ -21,7 +20,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: Ui) -> Outcome {
         let project = Project::find()?;
-        let compiled = compile(&project, &DuckProbe, &Options { profile: self.profile });
+        let compiled = project.compile(&Options { profile: self.profile, user_file: None })?;
         let errors = Count::of(&compiled.diagnostics).errors;
         if ui.json {
             let endpoints: Vec<_> = compiled

@@ -24,67 +24,185 @@ pub(super) static UNKNOWN_PARAMETER: Code = Code {
     slug: "sql-unknown-parameter",
     severity: Severity::Error,
     title: "the SQL uses a parameter that is not declared",
-    page: "Every `$name` of the SQL is a declared parameter: values are bound, never pasted.\n",
+    page: r"Every `$name` of the SQL is a declared parameter: values are bound, never pasted.
+
+```yaml
+# wrong
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits WHERE ward = $wrad}
+```
+
+```yaml
+# right
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits WHERE ward = $ward}
+```
+",
 };
 pub(super) static UNUSED_PARAMETER: Code = Code {
     id: "MX0502",
     slug: "sql-unused-parameter",
     severity: Severity::Warning,
     title: "a declared parameter is not used by the SQL",
-    page: "Callers would set it for nothing, unless a condition needs it.\n",
+    page: r"Callers would set it for nothing, unless a condition needs it.
+
+```yaml
+# wrong
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits}
+```
+
+```yaml
+# right
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits WHERE ward = $ward}
+```
+",
 };
 pub(super) static SEVERAL: Code = Code {
     id: "MX0503",
     slug: "several-statements",
     severity: Severity::Error,
     title: "an endpoint has several SQL statements",
-    page: "One endpoint runs one statement, so that what it does can be proved and its result is one \
-           result.\n",
+    page: r"One endpoint runs one statement, so that what it does can be proved and its result is one
+result.
+
+```yaml
+# wrong
+source:
+  code: |
+    DELETE FROM visits WHERE done;
+    SELECT count(*) FROM visits;
+```
+
+```yaml
+# right
+source:
+  code: SELECT count(*) FROM visits
+```
+",
 };
 pub(super) static EMPTY: Code = Code {
     id: "MX0504",
     slug: "no-statement",
     severity: Severity::Error,
     title: "the SQL has no statement",
-    page: "The text is empty or holds only comments.\n",
+    page: r"The text is empty or holds only comments.
+
+```yaml
+# wrong
+source:
+  code: |
+    -- to be written
+```
+
+```yaml
+# right
+source:
+  code: SELECT 1
+```
+",
 };
 pub(super) static POSITIONAL: Code = Code {
     id: "MX0505",
     slug: "positional-parameter",
     severity: Severity::Error,
     title: "the SQL uses a positional parameter",
-    page: "Parameters are bound by name: write `$name` instead of `?` or `$1`.\n",
+    page: r"Parameters are bound by name: write `$name` instead of `?` or `$1`.
+
+```yaml
+# wrong
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits WHERE ward = $1}
+```
+
+```yaml
+# right
+parameters: [{name: ward, type: string}]
+source: {code: SELECT * FROM visits WHERE ward = $ward}
+```
+",
 };
 pub(super) static SQL_SYNTAX: Code = Code {
     id: "MX0506",
     slug: "sql-syntax",
     severity: Severity::Error,
     title: "DuckDB cannot parse the SQL",
-    page: "The message is DuckDB's own.\n",
+    page: r"The message is DuckDB's own.
+
+```yaml
+# wrong
+source: {code: SELECT * FORM visits}
+```
+
+```yaml
+# right
+source: {code: SELECT * FROM visits}
+```
+",
 };
 pub(super) static OPENS: Code = Code {
     id: "MX0507",
     slug: "external-access",
     severity: Severity::Error,
     title: "the SQL opens a file or an address outside the project's data",
-    page: "SQL reaches nothing outside the database and the project's `data/` unless the site file \
-           allows it. `profiles.NAME.duckdb.allowed_directories` allows folders, \
-           `profiles.NAME.duckdb.external_access: true` everything.\n",
+    page: r"SQL reaches nothing outside the database and the project's `data/` unless the site file allows
+it. `profiles.NAME.duckdb.allowed_directories` allows folders,
+`profiles.NAME.duckdb.external_access: true` everything.
+
+```yaml
+# wrong
+source: {code: SELECT * FROM '/srv/export/visits.csv'}
+```
+
+```yaml
+# right
+source: {code: SELECT * FROM 'data/visits.csv'}
+```
+",
 };
 pub(super) static NO_FILE: Code = Code {
     id: "MX0508",
     slug: "source-file",
     severity: Severity::Error,
     title: "the source file cannot be read",
-    page: "`source.file` is relative to the definition that names it.\n",
+    page: r"`source.file` is relative to the definition that names it.
+
+```yaml
+# wrong
+source: {file: ../sql/nowhere.sql}
+```
+
+```yaml
+# right
+# tools/find.yml
+tool: {name: find, source: {file: ../sql/find.sql}}
+# sql/find.sql
+SELECT 1
+```
+",
 };
 pub(super) static OUTSIDE: Code = Code {
     id: "MX0509",
     slug: "source-outside-project",
     severity: Severity::Error,
     title: "the source file is outside the project",
-    page: "A definition names files of its own project: no absolute paths, no `..` beyond the root, no \
-           links that lead out.\n",
+    page: r"A definition names files of its own project: no absolute paths, no `..` beyond the root, no
+links that lead out.
+
+```yaml
+# wrong
+source: {file: ../../elsewhere/find.sql}
+```
+
+```yaml
+# right
+# tools/find.yml
+tool: {name: find, source: {file: ../sql/find.sql}}
+# sql/find.sql
+SELECT 1
+```
+",
 };
 pub(super) static NOT_TEXT: Code = Code {
     id: "MX0510",
@@ -106,12 +224,46 @@ pub(super) static TEMPLATE: Code = Code {
     slug: "template-syntax",
     severity: Severity::Error,
     title: "a prompt's template cannot be parsed",
-    page: "Templates are Jinja2: `{{ name }}`, `{% if … %}…{% endif %}`.\n",
+    page: r#"Templates are Jinja2: `{{ name }}`, `{% if … %}…{% endif %}`.
+
+```yaml
+# wrong
+prompt:
+  name: greet
+  messages: [{prompt: "Hello {{ name "}]
+  parameters: [{name: name, type: string}]
+```
+
+```yaml
+# right
+prompt:
+  name: greet
+  messages: [{prompt: "Hello {{ name }}"}]
+  parameters: [{name: name, type: string}]
+```
+"#,
 };
 pub(super) static UNKNOWN_VARIABLE: Code = Code {
     id: "MX0515",
     slug: "template-unknown-variable",
     severity: Severity::Warning,
     title: "a prompt's template uses a variable that is no parameter",
-    page: "It renders empty. Declare it, or say what happens without it: `{{ x | default('') }}`.\n",
+    page: r#"It renders empty. Declare it, or say what happens without it: `{{ x | default('') }}`.
+
+```yaml
+# wrong
+prompt:
+  name: greet
+  messages: [{prompt: "Hello {{ nmae }}"}]
+  parameters: [{name: name, type: string}]
+```
+
+```yaml
+# right
+prompt:
+  name: greet
+  messages: [{prompt: "Hello {{ name }}"}]
+  parameters: [{name: name, type: string}]
+```
+"#,
 };

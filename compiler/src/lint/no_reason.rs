@@ -12,8 +12,21 @@ static CODE: Code = Code {
     slug: "no-reason",
     severity: Severity::Warning,
     title: "a refusal has no reason",
-    page: "The client reads a fixed text and cannot tell what to do differently.\n\n```yaml\n\
-           - condition: user.role == 'guest'\n  action: deny\n  reason: Guests cannot read records\n```\n",
+    page: r"The client reads a fixed text and cannot tell what to do differently.
+
+```yaml
+# wrong
+- condition: user.role == 'guest'
+  action: deny
+```
+
+```yaml
+# right
+- condition: user.role == 'guest'
+  action: deny
+  reason: Guests cannot read records
+```
+",
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {

@@ -19,8 +19,8 @@ pub(super) enum Resolution {
     },
     /// The object or value cannot have it.
     Impossible {
-        /// the field
-        field: String,
+        /// why, as a sentence
+        why: String,
         /// a declared field that is close
         near: Option<String>,
     },
@@ -28,36 +28,49 @@ pub(super) enum Resolution {
 
 /// Looks a path up in a declared result. A field action applies to each item of a list.
 pub(super) fn resolve(ty: &Type, path: &FieldPath) -> Resolution {
-    walk(ty, path.segments())
+    walk(ty, "the result", path.segments())
 }
 
-fn walk(ty: &Type, segments: &[Segment]) -> Resolution {
+/// `at` is what the value is called so far.
+fn walk(ty: &Type, at: &str, segments: &[Segment]) -> Resolution {
     let Some((first, rest)) = segments.split_first() else { return Resolution::Exists };
+    if ty.broken {
+        return Resolution::Exists;
+    }
+    let word = ty.name.value.as_str();
+    let impossible = |why: String| Resolution::Impossible { why, near: None };
     match (first, ty.name.value) {
         // What `*` and `**` meet is not known by name; what comes later is looked up anywhere.
         (Segment::Any | Segment::Deep, _) => Resolution::Exists,
-        (Segment::Items, TypeName::Array) => below_items(ty, rest),
-        (Segment::Field(_), TypeName::Array) => below_items(ty, segments),
-        (Segment::Field(name), TypeName::Object) => field(ty, name, rest),
-        (Segment::Field(name), _) => Resolution::Impossible { field: name.clone(), near: None },
-        (Segment::Items, _) => Resolution::Impossible { field: "[]".to_owned(), near: None },
+        (Segment::Items, TypeName::Array) => below_items(ty, at, rest),
+        (Segment::Field(_), TypeName::Array) => below_items(ty, at, segments),
+        (Segment::Field(name), TypeName::Object) => field(ty, at, name, rest),
+        (Segment::Field(name), _) => {
+            impossible(format!("{at} is of type {word} and has no field `{name}`"))
+        }
+        (Segment::Items, _) => impossible(format!("{at} is of type {word}, not a list")),
     }
 }
 
-fn below_items(ty: &Type, segments: &[Segment]) -> Resolution {
-    ty.items.as_ref().map_or(Resolution::Exists, |items| walk(items, segments))
+fn below_items(ty: &Type, at: &str, segments: &[Segment]) -> Resolution {
+    ty.items.as_ref().map_or(Resolution::Exists, |items| walk(items, at, segments))
 }
 
-fn field(ty: &Type, name: &str, rest: &[Segment]) -> Resolution {
+fn field(ty: &Type, at: &str, name: &str, rest: &[Segment]) -> Resolution {
     let declared = ty.properties.iter().find(|p| p.name.value.eq_ignore_ascii_case(name));
     if let Some(declared) = declared {
-        return walk(&declared.ty, rest);
+        return walk(&declared.ty, &format!("`{name}`"), rest);
     }
     let near = closest(name, ty.properties.iter().map(|p| p.name.value.as_str()));
-    let (field, near) = (name.to_owned(), near.map(str::to_owned));
+    let near = near.map(str::to_owned);
     match ty.additional {
-        Additional::Forbidden => Resolution::Impossible { field, near },
-        Additional::Unsaid if !ty.properties.is_empty() => Resolution::Undeclared { field, near },
+        Additional::Forbidden => {
+            let why = format!("{at} has no field `{name}`, and `return` allows no others there");
+            Resolution::Impossible { why, near }
+        }
+        Additional::Unsaid if !ty.properties.is_empty() => {
+            Resolution::Undeclared { field: name.to_owned(), near }
+        }
         _ => Resolution::Exists,
     }
 }

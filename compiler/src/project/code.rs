@@ -17,6 +17,7 @@ pub static CODES: &[&Code] = &[
     &WRITES,
     &READ_ONLY,
     &NO_PROFILE,
+    &NO_SECRET,
 ];
 
 macro_rules! code {
@@ -53,7 +54,23 @@ code!(
     "not-an-endpoint",
     Note,
     "a file in an endpoint folder is none",
-    "Files without `tool`, `resource` or `prompt` are skipped.\n"
+    r"Files without `tool`, `resource` or `prompt` are skipped.
+
+```yaml
+# wrong
+# tools/notes.yml
+metadata: {owner: me}
+```
+
+```yaml
+# right
+# tools/find.yml
+mxcp: 1
+tool:
+  name: find
+  source: {code: SELECT 1}
+```
+"
 );
 code!(
     WRONG_FOLDER,
@@ -61,8 +78,27 @@ code!(
     "wrong-folder",
     Error,
     "an endpoint is in the folder of another kind",
-    "Tools live in `tools/`, resources in `resources/`, prompts in `prompts/`, or where the site file's \
-     `paths:` says.\n"
+    r"Tools live in `tools/`, resources in `resources/`, prompts in `prompts/`, or where the site
+file's `paths:` says.
+
+```yaml
+# wrong
+# tools/greet.yml
+mxcp: 1
+prompt:
+  name: greet
+  messages: [{prompt: Hello}]
+```
+
+```yaml
+# right
+# prompts/greet.yml
+mxcp: 1
+prompt:
+  name: greet
+  messages: [{prompt: Hello}]
+```
+"
 );
 code!(
     YAML_SUFFIX,
@@ -70,7 +106,27 @@ code!(
     "yaml-suffix",
     Note,
     "the file ends in `.yaml`",
-    "MXCP reads only `.yml`; here both are read, so an endpoint may appear that was not served before.\n"
+    r"MXCP reads only `.yml`; here both are read, so an endpoint may appear that was not served
+before.
+
+```yaml
+# wrong
+# tools/find.yaml
+mxcp: 1
+tool:
+  name: find
+  source: {code: SELECT 1}
+```
+
+```yaml
+# right
+# tools/find.yml
+mxcp: 1
+tool:
+  name: find
+  source: {code: SELECT 1}
+```
+"
 );
 code!(
     DUPLICATE,
@@ -78,7 +134,24 @@ code!(
     "duplicate-endpoint",
     Error,
     "two endpoints have the same name",
-    "A client could not tell which of them it calls. Rename one.\n"
+    r"A client could not tell which of them it calls. Rename one.
+
+```yaml
+# wrong
+# tools/a.yml
+tool: {name: find, source: {code: SELECT 1}}
+# tools/b.yml
+tool: {name: find, source: {code: SELECT 2}}
+```
+
+```yaml
+# right
+# tools/a.yml
+tool: {name: find, source: {code: SELECT 1}}
+# tools/b.yml
+tool: {name: find_all, source: {code: SELECT 2}}
+```
+"
 );
 code!(
     OVERLAP,
@@ -86,7 +159,30 @@ code!(
     "overlapping-uris",
     Error,
     "two resources can match the same URI",
-    "Which policies would apply must not depend on an order of rules.\n"
+    r#"Which policies would apply must not depend on an order of rules.
+
+```yaml
+# wrong
+# resources/one.yml
+resource:
+  uri: clinic://patients/{id}
+  parameters: [{name: id, type: string}]
+  source: {code: SELECT $id}
+# resources/all.yml
+resource: {uri: "clinic://patients/all", source: {code: SELECT 1}}
+```
+
+```yaml
+# right
+# resources/one.yml
+resource:
+  uri: clinic://patients/{id}
+  parameters: [{name: id, type: string}]
+  source: {code: SELECT $id}
+# resources/all.yml
+resource: {uri: "clinic://patients", source: {code: SELECT 1}}
+```
+"#
 );
 code!(
     TOO_MANY,
@@ -102,7 +198,20 @@ code!(
     "parameter-named-user",
     Error,
     "a parameter is named `user`",
-    "In conditions `user` is the caller. A parameter of that name would let a client say who it is.\n"
+    r"In conditions `user` is the caller. A parameter of that name would let a client say who it is.
+
+```yaml
+# wrong
+parameters:
+  - {name: user, type: string}
+```
+
+```yaml
+# right
+parameters:
+  - {name: user_name, type: string}
+```
+"
 );
 code!(
     PARAMETER_SHADOWS,
@@ -110,7 +219,20 @@ code!(
     "parameter-hides-variable",
     Warning,
     "a parameter hides a variable of conditions",
-    "A parameter named `response` or `request` wins over the variable of that name.\n"
+    r"A parameter named `response` or `request` wins over the variable of that name.
+
+```yaml
+# wrong
+parameters:
+  - {name: request, type: string}
+```
+
+```yaml
+# right
+parameters:
+  - {name: request_text, type: string}
+```
+"
 );
 code!(
     WRITES,
@@ -118,7 +240,20 @@ code!(
     "read-only-hint",
     Warning,
     "the SQL may change data and is announced as read-only",
-    "Clients call read-only tools without asking. Remove the hint, or the change.\n"
+    r"Clients call read-only tools without asking. Remove the hint, or the change.
+
+```yaml
+# wrong
+annotations: {readOnlyHint: true}
+source: {code: DELETE FROM visits}
+```
+
+```yaml
+# right
+annotations: {readOnlyHint: true}
+source: {code: SELECT * FROM visits}
+```
+"
 );
 code!(
     READ_ONLY,
@@ -126,7 +261,28 @@ code!(
     "write-on-read-only",
     Error,
     "the SQL may change data in a read-only profile",
-    "Every call would fail.\n"
+    r"Every call would fail.
+
+```yaml
+# wrong
+# mxcp-site.yml
+project: clinic
+profile: dev
+profiles: {dev: {duckdb: {readonly: true}}}
+# tools/clear.yml
+tool: {name: clear, source: {code: DELETE FROM visits}}
+```
+
+```yaml
+# right
+# mxcp-site.yml
+project: clinic
+profile: dev
+profiles: {dev: {duckdb: {readonly: false}}}
+# tools/clear.yml
+tool: {name: clear, source: {code: DELETE FROM visits}}
+```
+"
 );
 code!(
     NO_PROFILE,
@@ -134,5 +290,38 @@ code!(
     "no-profile",
     Error,
     "the profile does not exist",
-    "Profiles are defined under `profiles:` in the site file.\n"
+    r"Profiles are defined under `profiles:` in the site file.
+
+```yaml
+# wrong
+# mxcp-site.yml
+project: clinic
+profile: production
+profiles: {dev: {}}
+```
+
+```yaml
+# right
+# mxcp-site.yml
+project: clinic
+profile: dev
+profiles: {dev: {}}
+```
+"
+);
+code!(
+    NO_SECRET,
+    "MX0602",
+    "no-secret",
+    Error,
+    "a secret is not defined in the user file",
+    r"The site file names the secrets that the project needs; the user file of the deployment, given with
+`mxcp check --config FILE`, defines them under `projects.NAME.profiles.NAME.secrets`.
+
+```yaml
+project: clinic
+profile: dev
+secrets: [lab]
+```
+"
 );

@@ -25,7 +25,25 @@ pub static NO_VERSION: Code = Code {
     slug: "no-version",
     severity: Severity::Note,
     title: "the file does not say which version of the format it is",
-    page: "It is read as version 1. Write `mxcp: 1` at the top.\n",
+    page: r"It is read as version 1. Write `mxcp: 1` at the top.
+
+```yaml
+# wrong
+# tools/find.yml
+tool:
+  name: find
+  source: {code: SELECT 1}
+```
+
+```yaml
+# right
+# tools/find.yml
+mxcp: 1
+tool:
+  name: find
+  source: {code: SELECT 1}
+```
+",
 };
 
 /// What an endpoint file says.
@@ -44,7 +62,8 @@ pub struct Endpoint {
     pub kind: Kind,
     /// its definition as a whole
     pub span: Span,
-    /// what clients call it by: the name, of a resource the URI template
+    /// what clients call it by: the name, of a resource the URI template; empty if it has none, which
+    /// was reported
     pub identity: Spanned<String>,
     /// name of a resource
     pub name: Option<Spanned<String>>,
@@ -82,11 +101,10 @@ const COMMON: [&str; 7] =
 /// any of the three keys gives `None` and no error, see [`is_endpoint`].
 pub fn read(file: &Arc<str>, text: &str) -> (Option<File>, Vec<Diagnostic>) {
     let (document, found) = yaml::read(file, text);
-    let mut lift = Lift::new(file);
-    lift.found = found;
-    let Some(document) = document else { return (None, lift.found) };
+    let mut lift = Lift::new(file, text, found);
+    let Some(document) = document else { return (None, lift.finish()) };
     let endpoint = read_root(&mut lift, &document.root);
-    (endpoint.map(|endpoint| File { endpoint, comments: document.comments }), lift.found)
+    (endpoint.map(|endpoint| File { endpoint, comments: document.comments }), lift.finish())
 }
 
 /// Whether a document has one of the keys that make it an endpoint file.
@@ -154,7 +172,8 @@ fn read_endpoint(
     let endpoint = Endpoint {
         kind,
         span: node.span,
-        identity: identity?,
+        // What is wrong with the rest is told in the same run.
+        identity: identity.unwrap_or_else(|| Spanned::new(String::new(), key)),
         name,
         description,
         tags: node.get("tags").map_or_else(Vec::new, |n| lift.texts(n, "`tags`")),
@@ -164,12 +183,12 @@ fn read_endpoint(
         read_only_span,
         mime_type,
         parameters,
-        result: node.get("return").and_then(|n| ty::read(lift, n, "`return`")),
+        result: node.get("return").map(|n| ty::read(lift, n, "`return`")),
         policies,
         tests,
-        body: body?,
+        body,
     };
-    if kind == Kind::Resource {
+    if kind == Kind::Resource && !endpoint.identity.value.is_empty() {
         check_uri(lift, &endpoint);
     }
     Some(endpoint)
@@ -233,7 +252,7 @@ fn read_identity(
 ) -> Option<Spanned<String>> {
     let key = if kind == Kind::Resource { "uri" } else { "name" };
     let Some(stated) = node.get(key) else {
-        lift.missing(at, &format!("`{}`", kind.as_str()), key);
+        lift.missing(node, at, &format!("`{}`", kind.as_str()), key);
         return None;
     };
     let text = lift.text(stated, &format!("`{key}`"))?;
@@ -242,7 +261,9 @@ fn read_identity(
         let stranger = text.value.char_indices().find(|(_, c)| !allowed(*c));
         let length = text.value.chars().count();
         if let Some((_, stranger)) = stranger {
-            let message = format!("the name `{}` holds `{stranger}`", text.value);
+            let shown =
+                if stranger == ' ' { "a space".to_owned() } else { format!("`{stranger}`") };
+            let message = format!("the name `{}` holds {shown}", text.value);
             lift.report(&IDENTITY, text.span, message)
                 .help
                 .push("names have letters, digits, `_`, `-`, `.` and `/`".to_owned());
@@ -342,9 +363,9 @@ mod tests {
                     ../sql/a.sql\npolicies:\n  input:\n    - condition: user.role != 'admin'\n      \
                     action: deny\n      reason: no\u{20}\n";
         let (file, found) = read(&"tools/a.yml".into(), text);
-        // `reason: no` is read as false, which is said twice: as a warning and as a wrong kind.
+        // `reason: no` is read as false.
         let slugs: Vec<_> = found.iter().map(|d| d.code.slug).collect();
-        assert_eq!(slugs, ["yaml-version-difference", "wrong-kind"]);
+        assert_eq!(slugs, ["wrong-kind"]);
         let endpoint = file.unwrap().endpoint;
         assert_eq!(endpoint.identity.value, "find");
         assert_eq!(endpoint.policies.input[0].action.as_ref().unwrap().value, "deny");

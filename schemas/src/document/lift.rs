@@ -1,21 +1,38 @@
 //! What all readers of documents share: taking values from a tree and reporting what does not fit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Spanned;
 use super::code::{INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_KIND};
 use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Span, closest};
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{self, Entry, Kind, Node};
 
 /// Collects the findings of one file.
 pub(super) struct Lift<'a> {
     pub(super) file: &'a Arc<str>,
+    text: &'a str,
     pub(super) found: Vec<Diagnostic>,
 }
 
 impl<'a> Lift<'a> {
-    pub(super) const fn new(file: &'a Arc<str>) -> Self {
-        Self { file, found: Vec::new() }
+    /// Begins with what the YAML reader found.
+    pub(super) const fn new(file: &'a Arc<str>, text: &'a str, found: Vec<Diagnostic>) -> Self {
+        Self { file, text, found }
+    }
+
+    /// What was found, without what only follows from something else: a value of the wrong kind is
+    /// told once, and how YAML 1.2 would read it matters no more.
+    pub(super) fn finish(self) -> Vec<Diagnostic> {
+        let of = |code: &'static Code| -> BTreeSet<Option<Span>> {
+            self.found.iter().filter(|d| d.code == code).map(|d| d.span).collect()
+        };
+        let (wrong, unread) = (of(&WRONG_KIND), of(&yaml::UNSUPPORTED));
+        let follows = |d: &Diagnostic| {
+            (d.code == &yaml::YAML_1_2 && wrong.contains(&d.span))
+                || (d.code == &WRONG_KIND && unread.contains(&d.span))
+        };
+        self.found.into_iter().filter(|d| !follows(d)).collect()
     }
 
     pub(super) fn report(
@@ -91,10 +108,12 @@ impl<'a> Lift<'a> {
             Kind::String(text) => Some(Spanned::new(text.text.clone(), node.span)),
             _ => {
                 let scalar = matches!(node.kind, Kind::Bool(_) | Kind::Int(_) | Kind::Float(_));
+                let fix = scalar.then(|| yaml::quote(self.text, node.span));
                 let finding = self.wrong(node, what, "a text");
                 if scalar {
                     finding.help.push("put the value in quotes".to_owned());
                 }
+                finding.fix = fix;
                 None
             }
         }
@@ -118,8 +137,12 @@ impl<'a> Lift<'a> {
     pub(super) fn count(&mut self, node: &Node, what: &str) -> Option<u64> {
         match node.kind {
             Kind::Int(value) if value >= 0 => u64::try_from(value).ok(),
+            Kind::Int(_) => {
+                self.report(&WRONG_KIND, node.span, format!("{what} must not be negative"));
+                None
+            }
             _ => {
-                self.wrong(node, what, "a whole number that is not negative");
+                self.wrong(node, what, "a whole number");
                 None
             }
         }
@@ -148,11 +171,21 @@ impl<'a> Lift<'a> {
         what: &str,
         words: &[&str],
     ) {
-        let near = closest(text.value, words.iter().copied());
+        let near = synonym(text.value)
+            .filter(|word| words.contains(word))
+            .or_else(|| closest(text.value, words.iter().copied()));
         let finding = self.report(code, text.span, format!("{what} cannot be `{}`", text.value));
-        match near {
-            Some(near) => finding.help.push(format!("did you mean `{near}`?")),
-            None => finding.help.push(format!("it is one of {}", list(words))),
+        match (near, words) {
+            (Some(near), _) => {
+                finding.help.push(format!("did you mean `{near}`?"));
+                finding.fix = Some(Fix {
+                    title: format!("write `{near}`"),
+                    safe: false,
+                    edits: vec![Edit { span: text.span, replacement: near.to_owned() }],
+                });
+            }
+            (None, [only]) => finding.help.push(format!("it can only be `{only}`")),
+            (None, _) => finding.help.push(format!("it is one of {}", list(words))),
         }
     }
 
@@ -161,9 +194,40 @@ impl<'a> Lift<'a> {
         self.report(&WRONG_KIND, node.span, message)
     }
 
-    pub(super) fn missing(&mut self, span: Span, what: &str, key: &str) -> &mut Diagnostic {
-        self.report(&MISSING_KEY, span, format!("{what} needs `{key}`"))
+    /// Reports a key that `node` has to have, unless it has it misspelt: that is said instead.
+    pub(super) fn missing(
+        &mut self,
+        node: &Node,
+        at: Span,
+        what: &str,
+        key: &str,
+    ) -> Option<&mut Diagnostic> {
+        let mut entries = node.entries().into_iter().flatten();
+        if let Some(meant) = entries.find(|entry| closest(&entry.key, [key]).is_some()) {
+            let told = |d: &Diagnostic| d.code == &UNKNOWN_KEY && d.span == Some(meant.key_span);
+            if !self.found.iter().any(told) {
+                self.unknown_key(meant, what, &[key]);
+            }
+            return None;
+        }
+        Some(self.report(&MISSING_KEY, at, format!("{what} needs `{key}`")))
     }
+}
+
+/// The word of declared types for one that other languages use.
+fn synonym(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "str" | "text" | "varchar" | "char" => "string",
+        "int" | "int32" | "int64" | "long" | "bigint" => "integer",
+        "float" | "double" | "decimal" | "numeric" | "real" => "number",
+        "bool" => "boolean",
+        "list" | "tuple" | "sequence" => "array",
+        "dict" | "map" | "record" | "struct" => "object",
+        "datetime" => "date-time",
+        "url" => "uri",
+        "interval" => "duration",
+        _ => return None,
+    })
 }
 
 /// `a`, `b` and `c`

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::Spanned;
+use super::code::{INVALID_VALUE, USER_ATTRIBUTE};
 use super::endpoint::check_version_value;
 use super::lift::Lift;
 use super::ty::{self, Type};
+use crate::bundle::code::USER_ATTRIBUTES;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Entry, Node};
 
 /// What the site file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,9 @@ pub struct Site {
     pub paths: Paths,
     /// declared attributes of `user`
     pub user_attributes: Vec<UserAttribute>,
+    /// words that exist, by attribute of `user` (`role`, `permissions`, `capabilities`, `groups`), as far
+    /// as they are declared
+    pub words: Vec<(&'static str, Vec<String>)>,
     /// profiles by name
     pub profiles: Vec<(Spanned<String>, Profile)>,
 }
@@ -173,10 +178,9 @@ pub const LIMITS: [&str; 18] = [
 /// Reads the site file.
 pub fn read(file: &Arc<str>, text: &str) -> (Option<Site>, Vec<Diagnostic>) {
     let (document, found) = yaml::read(file, text);
-    let mut lift = Lift::new(file);
-    lift.found = found;
+    let mut lift = Lift::new(file, text, found);
     let site = document.and_then(|document| read_root(&mut lift, &document.root));
-    (site, lift.found)
+    (site, lift.finish())
 }
 
 fn read_root(lift: &mut Lift<'_>, root: &Node) -> Option<Site> {
@@ -203,7 +207,7 @@ fn read_root(lift: &mut Lift<'_>, root: &Node) -> Option<Site> {
     let mut required = |key: &str| match root.get(key) {
         Some(node) => lift.text(node, &format!("`{key}`")),
         None => {
-            lift.missing(Span::new(0, 0), "the site file", key);
+            lift.missing(root, Span::new(0, 0), "the site file", key);
             None
         }
     };
@@ -217,6 +221,7 @@ fn read_root(lift: &mut Lift<'_>, root: &Node) -> Option<Site> {
         sql_tools: root.get("sql_tools").map_or_else(Vec::new, |n| sql_tools(lift, n)),
         paths: root.get("paths").map_or_else(Paths::default, |n| paths(lift, n)),
         user_attributes: root.get("policy").map_or_else(Vec::new, |n| user_attributes(lift, n)),
+        words: root.get("policy").map_or_else(Vec::new, |n| words(lift, n)),
         profiles: root.get("profiles").map_or_else(Vec::new, |n| profiles(lift, n)),
     };
     Some(site)
@@ -235,7 +240,7 @@ fn plugins(lift: &mut Lift<'_>, node: &Node) -> Vec<Plugin> {
                 config: config.map(|t| t.value),
             }),
             None if item.get("name").is_none() => {
-                lift.missing(item.span, "a plugin", "name");
+                lift.missing(item, item.span, "a plugin", "name");
             }
             None => {}
         }
@@ -260,7 +265,7 @@ fn extensions(lift: &mut Lift<'_>, node: &Node) -> Vec<(Spanned<String>, Option<
                 extensions.extend(name.map(|name| (name, repo.map(str::to_owned))));
             }
             None => {
-                lift.missing(item.span, "an extension", "name");
+                lift.missing(item, item.span, "an extension", "name");
             }
         }
     }
@@ -316,7 +321,8 @@ fn paths(lift: &mut Lift<'_>, node: &Node) -> Paths {
 }
 
 fn user_attributes(lift: &mut Lift<'_>, node: &Node) -> Vec<UserAttribute> {
-    lift.map(node, "`policy`", &["user_attributes"]);
+    let known = ["user_attributes", "roles", "permissions", "capabilities", "groups"];
+    lift.map(node, "`policy`", &known);
     let Some(attributes) = node.get("user_attributes") else { return Vec::new() };
     let entries = lift.entries(attributes, "`user_attributes`").unwrap_or(&[]);
     let mut declared = Vec::with_capacity(entries.len());
@@ -331,12 +337,46 @@ fn user_attributes(lift: &mut Lift<'_>, node: &Node) -> Vec<UserAttribute> {
         if let yaml::Kind::Map(entries) = &mut own.kind {
             entries.retain(|e| e.key != "claim");
         }
-        if let Some(ty) = ty::read(lift, &own, &what) {
-            let name = Spanned::new(entry.key.clone(), entry.key_span);
-            declared.push(UserAttribute { name, claim, ty });
-        }
+        check_attribute(lift, entry);
+        let ty = ty::read(lift, &own, &what);
+        let name = Spanned::new(entry.key.clone(), entry.key_span);
+        declared.push(UserAttribute { name, claim, ty });
     }
     declared
+}
+
+fn words(lift: &mut Lift<'_>, node: &Node) -> Vec<(&'static str, Vec<String>)> {
+    let keys = [
+        ("roles", "role"),
+        ("permissions", "permissions"),
+        ("capabilities", "capabilities"),
+        ("groups", "groups"),
+    ];
+    let mut words = Vec::new();
+    for (key, attribute) in keys {
+        if let Some(list) = node.get(key) {
+            let texts = lift.texts(list, &format!("`policy.{key}`"));
+            words.push((attribute, texts.into_iter().map(|text| text.value).collect()));
+        }
+    }
+    words
+}
+
+/// Conditions use the name as it stands, and what is there already keeps its meaning.
+fn check_attribute(lift: &mut Lift<'_>, entry: &Entry) {
+    let name = entry.key.as_str();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name == "id" || USER_ATTRIBUTES.contains(&name) {
+        let message = format!("`user.{name}` is there already");
+        lift.report(&USER_ATTRIBUTE, entry.key_span, message).help.push(
+            "give the attribute another name and say which `claim` it is read from".to_owned(),
+        );
+    } else if !name.chars().all(word) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let message = format!("`{name}` cannot be the name of an attribute");
+        lift.report(&USER_ATTRIBUTE, entry.key_span, message)
+            .help
+            .push("names begin with a letter or `_`, then letters, digits and `_`".to_owned());
+    }
 }
 
 fn profiles(lift: &mut Lift<'_>, node: &Node) -> Vec<(Spanned<String>, Profile)> {
@@ -430,6 +470,11 @@ fn limits(lift: &mut Lift<'_>, node: &Node) -> Vec<(Spanned<String>, u64)> {
     let mut limits = Vec::with_capacity(entries.len());
     for entry in entries {
         if let Some(value) = lift.count(&entry.value, &format!("`{}`", entry.key)) {
+            if value == 0 {
+                let message = format!("`{}` must be at least 1", entry.key);
+                lift.report(&INVALID_VALUE, entry.value.span, message);
+                continue;
+            }
             limits.push((Spanned::new(entry.key.clone(), entry.key_span), value));
         }
     }

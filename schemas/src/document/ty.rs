@@ -12,6 +12,7 @@ use super::code::{
 use super::lift::{Lift, list};
 use crate::bundle::definition::{Additional, Format};
 use crate::diagnostic::Span;
+use crate::pattern;
 use crate::yaml::{Entry, Kind, Node};
 
 /// A declared type.
@@ -65,6 +66,8 @@ pub struct Type {
     pub required: Vec<Spanned<String>>,
     /// what other fields are
     pub additional: Additional,
+    /// whether the declaration could not be read, which was reported: nothing follows from it
+    pub broken: bool,
 }
 
 /// A declared field.
@@ -171,6 +174,44 @@ impl fmt::Display for Violation {
 }
 
 impl Type {
+    /// Stands for a declaration that could not be read. It accepts everything.
+    const fn broken(span: Span) -> Self {
+        Self {
+            span,
+            name: Spanned::new(TypeName::Object, span),
+            title: None,
+            description: None,
+            sensitive: false,
+            default: None,
+            choices: Vec::new(),
+            examples: Vec::new(),
+            format: None,
+            min_length: None,
+            max_length: None,
+            pattern: None,
+            minimum: None,
+            maximum: None,
+            exclusive_minimum: None,
+            exclusive_maximum: None,
+            multiple_of: None,
+            items: None,
+            min_items: None,
+            max_items: None,
+            unique_items: false,
+            properties: Vec::new(),
+            required: Vec::new(),
+            additional: Additional::Allowed,
+            broken: true,
+        }
+    }
+
+    /// Whether some part of the declaration could not be read.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+            || self.items.as_ref().is_some_and(|items| items.is_broken())
+            || self.properties.iter().any(|p| p.ty.is_broken())
+    }
+
     /// Whether a JSON value is of this type. Null is accepted only where `nullable` says so.
     ///
     /// # Errors
@@ -180,6 +221,9 @@ impl Type {
     }
 
     fn check(&self, value: &Json, path: &str) -> Result<(), Violation> {
+        if self.broken {
+            return Ok(());
+        }
         let broken = |rule: String| Err(Violation { path: path.to_owned(), rule });
         let fits = match self.name.value {
             TypeName::String => value.is_string(),
@@ -239,6 +283,11 @@ impl Type {
         }
         if let Some(format) = self.format.as_ref().filter(|f| !f.value.accepts(text)) {
             return Err(format!("must have the format {}", format.value.as_str()));
+        }
+        if let Some(pattern) = &self.pattern
+            && pattern::compile(&pattern.value).is_ok_and(|compiled| !compiled.is_match(text))
+        {
+            return Err(format!("must match the pattern `{}`", pattern.value));
         }
         Ok(())
     }
@@ -308,9 +357,9 @@ pub fn same(a: &Json, b: &Json) -> bool {
 }
 
 /// Reads a declared type. `extra` are keys that the place adds (`name` of a parameter).
-pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Type> {
-    let entries = lift.entries(node, what)?;
-    let name = read_name(lift, node, what)?;
+pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Type {
+    let Some(entries) = lift.entries(node, what) else { return Type::broken(node.span) };
+    let Some(name) = read_name(lift, node, what) else { return Type::broken(node.span) };
     for entry in entries {
         check_key(lift, entry, what, name.value);
     }
@@ -339,7 +388,7 @@ pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Type>
         exclusive_maximum: own("exclusiveMaximum")
             .and_then(|n| number(lift, n, "`exclusiveMaximum`")),
         multiple_of: own("multipleOf").and_then(|n| number(lift, n, "`multipleOf`")),
-        items: own("items").and_then(|n| read(lift, n, "`items`")).map(Box::new),
+        items: own("items").map(|n| Box::new(read(lift, n, "`items`"))),
         min_items: own("minItems").and_then(|n| count(lift, n, "`minItems`")),
         max_items: own("maxItems").and_then(|n| count(lift, n, "`maxItems`")),
         unique_items: own("uniqueItems")
@@ -352,18 +401,23 @@ pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Type>
                 _ => Additional::Forbidden,
             }
         }),
+        broken: false,
         name,
     };
     check_constraints(lift, &mut ty);
     check_values(lift, &ty);
-    Some(ty)
+    ty
 }
 
 fn read_name(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Spanned<TypeName>> {
     let Some(stated) = node.get("type") else {
-        let message = lift.missing(node.span, what, "type");
-        let words: Vec<&str> = TypeName::ALL.iter().map(|(word, _)| *word).collect();
-        message.help.push(format!("it is one of {}", list(&words)));
+        let mut foreign = node.entries().into_iter().flatten();
+        if let Some(entry) = foreign.find(|e| UNSUPPORTED_KEYS.contains(&e.key.as_str())) {
+            unsupported(lift, entry);
+        } else if let Some(finding) = lift.missing(node, node.span, what, "type") {
+            let words: Vec<&str> = TypeName::ALL.iter().map(|(word, _)| *word).collect();
+            finding.help.push(format!("it is one of {}", list(&words)));
+        }
         return None;
     };
     if matches!(stated.kind, Kind::Seq(_)) {
@@ -392,16 +446,23 @@ fn check_key(lift: &mut Lift<'_>, entry: &Entry, what: &str, name: TypeName) {
             format!("`{key}` is a constraint of `{owner}`, and this is `{}`", name.as_str());
         lift.report(&FOREIGN_CONSTRAINT, entry.key_span, message);
     } else if UNSUPPORTED_KEYS.contains(&key) {
-        lift.report(&UNSUPPORTED_SCHEMA, entry.key_span, format!("`{key}` is not supported"))
-            .help
-            .push(
-                "declare the type where it is used; values of several types are left undeclared"
-                    .to_owned(),
-            );
+        unsupported(lift, entry);
     } else {
         let known: Vec<&str> = COMMON_KEYS.iter().chain(name.own_keys()).copied().collect();
         lift.unknown_key(entry, what, &known);
     }
+}
+
+fn unsupported(lift: &mut Lift<'_>, entry: &Entry) {
+    let key = entry.key.as_str();
+    let help = match key {
+        "$ref" | "$defs" | "definitions" => "write the type out where it is used",
+        "const" => "write `enum` with one value",
+        "patternProperties" => "declare the fields, or set `additionalProperties: true`",
+        _ => "every value has one type; leave a value that may have several undeclared",
+    };
+    let message = format!("`{key}` is not supported");
+    lift.report(&UNSUPPORTED_SCHEMA, entry.key_span, message).help.push(help.to_owned());
 }
 
 fn read_format(lift: &mut Lift<'_>, node: &Node) -> Option<Spanned<Format>> {
@@ -418,10 +479,9 @@ fn properties(lift: &mut Lift<'_>, node: &Node) -> Vec<Property> {
     let entries = lift.entries(node, "`properties`").unwrap_or(&[]);
     let mut properties = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Some(ty) = read(lift, &entry.value, &format!("the field `{}`", entry.key)) {
-            let name = Spanned::new(entry.key.clone(), entry.key_span);
-            properties.push(Property { name, ty });
-        }
+        let ty = read(lift, &entry.value, &format!("the field `{}`", entry.key));
+        let name = Spanned::new(entry.key.clone(), entry.key_span);
+        properties.push(Property { name, ty });
     }
     properties
 }
@@ -451,7 +511,7 @@ fn number(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Spanned<serde_
 fn check_constraints(lift: &mut Lift<'_>, ty: &mut Type) {
     let mut ordered = |low: Option<(f64, Span)>, high: Option<(f64, Span)>, words: &str| {
         if let (Some((low, _)), Some((high, span))) = (low, high)
-            && low > high
+            && (low > high || (low >= high && words.contains("exclusive")))
         {
             lift.report(&INVALID_CONSTRAINT, span, format!("no value satisfies both {words}"));
         }
@@ -464,6 +524,17 @@ fn check_constraints(lift: &mut Lift<'_>, ty: &mut Type) {
     ordered(of(&ty.min_length), of(&ty.max_length), "`minLength` and `maxLength`");
     ordered(of(&ty.min_items), of(&ty.max_items), "`minItems` and `maxItems`");
     ordered(num(&ty.minimum), num(&ty.maximum), "`minimum` and `maximum`");
+    let (above, below) = (num(&ty.exclusive_minimum), num(&ty.exclusive_maximum));
+    ordered(above, below, "`exclusiveMinimum` and `exclusiveMaximum`");
+    ordered(num(&ty.minimum), below, "`minimum` and `exclusiveMaximum`");
+    ordered(above, num(&ty.maximum), "`exclusiveMinimum` and `maximum`");
+    if let Some(pattern) = &ty.pattern
+        && let Err(problem) = pattern::compile(&pattern.value)
+    {
+        let message = format!("`{}` is no regular expression: {problem}", pattern.value);
+        lift.report(&INVALID_CONSTRAINT, pattern.span, message);
+        ty.pattern = None;
+    }
     if let Some((step, span)) = num(&ty.multiple_of)
         && step <= 0.0
     {

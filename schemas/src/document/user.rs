@@ -142,13 +142,31 @@ impl User {
     }
 }
 
+/// The capabilities that the `claim_mappings` of an authentication can give.
+pub fn mapped_capabilities(auth: &Node) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![auth];
+    while let Some(node) = pending.pop() {
+        for entry in node.entries().unwrap_or(&[]) {
+            if entry.key != "claim_mappings" {
+                pending.push(&entry.value);
+                continue;
+            }
+            let claims = entry.value.entries().unwrap_or(&[]).iter();
+            let values = claims.flat_map(|claim| claim.value.entries().unwrap_or(&[]));
+            let texts = values.flat_map(|value| value.value.items().unwrap_or(&[]));
+            found.extend(texts.filter_map(|text| text.as_str().map(str::to_owned)));
+        }
+    }
+    found
+}
+
 /// Reads the user file.
 pub fn read(file: &Arc<str>, text: &str) -> (Option<User>, Vec<Diagnostic>) {
     let (document, found) = yaml::read(file, text);
-    let mut lift = Lift::new(file);
-    lift.found = found;
+    let mut lift = Lift::new(file, text, found);
     let user = document.and_then(|document| read_root(&mut lift, &document.root));
-    (user, lift.found)
+    (user, lift.finish())
 }
 
 fn read_root(lift: &mut Lift<'_>, root: &Node) -> Option<User> {
@@ -229,7 +247,7 @@ fn tls(lift: &mut Lift<'_>, node: &Node) -> Option<(String, String)> {
     let mut part = |key: &str| match node.get(key) {
         Some(n) => lift.text(n, &format!("`{key}`")).map(|t| t.value),
         None => {
-            lift.missing(node.span, "`tls`", key);
+            lift.missing(node, node.span, "`tls`", key);
             None
         }
     };
@@ -304,7 +322,7 @@ fn secrets(lift: &mut Lift<'_>, node: &Node) -> Vec<Secret> {
         let mut text = |key: &str| match item.get(key) {
             Some(n) => lift.text(n, &format!("`{key}`")),
             None => {
-                lift.missing(item.span, "a secret", key);
+                lift.missing(item, item.span, "a secret", key);
                 None
             }
         };

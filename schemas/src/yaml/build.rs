@@ -228,8 +228,7 @@ impl Builder<'_> {
     fn node(&mut self, mut node: Node, anchor: usize, count: usize) -> bool {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            let message = format!("the file has more than {MAX_NODES} nodes, aliases expanded");
-            self.report(&LIMIT, node.span, message);
+            self.too_many(node.span);
             return false;
         }
         if anchor != 0 {
@@ -248,7 +247,8 @@ impl Builder<'_> {
                     if let Some(earlier) = map.add(&key, node) {
                         let message = format!("`{}` stands twice here", key.text);
                         let finding = Diagnostic::new(&DUPLICATE_KEY, self.file, key.span, message)
-                            .related(self.file, earlier, "first here");
+                            .related(self.file, earlier, "first here")
+                            .help("join the two, or remove one");
                         self.found.push(finding);
                     }
                 }
@@ -270,7 +270,9 @@ impl Builder<'_> {
             _ => (Some(written.to_owned()).filter(|text| !text.is_empty()), true),
         };
         let Some(text) = text else {
-            self.report(&UNSUPPORTED, node.span, "a key must be a text".to_owned());
+            self.report(&UNSUPPORTED, node.span, "a key must be a text".to_owned())
+                .help
+                .push("write a plain `key:`".to_owned());
             return false;
         };
         let merge = plain && text == "<<";
@@ -295,7 +297,9 @@ impl Builder<'_> {
     fn alias(&mut self, anchor: usize, span: Span) -> bool {
         let Some((node, count)) = self.anchors.get(&anchor) else {
             let message = "this alias stands inside what it names".to_owned();
-            self.report(&UNSUPPORTED, span, message);
+            self.report(&UNSUPPORTED, span, message)
+                .help
+                .push("write the value out; nothing can hold itself".to_owned());
             return false;
         };
         let count = *count;
@@ -307,8 +311,7 @@ impl Builder<'_> {
         // Counted before it is copied, so that no more is ever copied than may be read.
         self.nodes += count - 1;
         if self.nodes >= MAX_NODES {
-            let message = format!("the file has more than {MAX_NODES} nodes, aliases expanded");
-            self.report(&LIMIT, span, message);
+            self.too_many(span);
             return false;
         }
         let node = node.clone();
@@ -421,7 +424,9 @@ impl Builder<'_> {
         let place = token(self.text, tagged.start, &original);
         if original.starts_with("!!") || original == "!" {
             let message = format!("the tag `{original}` is not read here");
-            self.report(&UNSUPPORTED, place, message);
+            self.report(&UNSUPPORTED, place, message)
+                .help
+                .push("remove the tag and write the value itself".to_owned());
             return None;
         }
         // `condition: !has(x)`: what was meant is a text.
@@ -470,6 +475,13 @@ impl Builder<'_> {
             safe: true,
             edits: vec![Edit { span, replacement: write }],
         });
+    }
+
+    fn too_many(&mut self, span: Span) {
+        let message = format!("the file has more than {MAX_NODES} nodes, aliases expanded");
+        self.report(&LIMIT, span, message).help.push(
+            "every use of an alias counts with all that it stands for; split the file".into(),
+        );
     }
 
     fn report(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Edit, Fix, Span};
 
 /// The finding for an error of the parser at a byte offset.
 pub(super) fn explain(file: &Arc<str>, text: &str, error: &ScanError, at: usize) -> Diagnostic {
+    let at = place(text, error.kind(), at);
     let span = span_at(text, at);
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         let message = format!("lists and maps are nested more than {MAX_DEPTH} deep");
@@ -18,7 +19,7 @@ pub(super) fn explain(file: &Arc<str>, text: &str, error: &ScanError, at: usize)
     let message = match (message, error.kind()) {
         (Some(message), _) => message.to_owned(),
         (None, ErrorKind::UnexpectedCharacter { .. }) => {
-            format!("`{}` cannot stand here without quotes", span.of(text))
+            format!("{} cannot stand here without quotes", shown(span.of(text)))
         }
         (None, _) => error.info(),
     };
@@ -26,7 +27,7 @@ pub(super) fn explain(file: &Arc<str>, text: &str, error: &ScanError, at: usize)
     if let Some(value) = unquoted(text, at) {
         let begins = value.of(text).chars().next().unwrap_or(' ');
         return finding
-            .help(format!("a text that begins with `{begins}` needs quotes"))
+            .help(format!("a text that begins with {} needs quotes", shown(&begins.to_string())))
             .fix(quote(text, value));
     }
     if let Some(help) = help {
@@ -35,8 +36,46 @@ pub(super) fn explain(file: &Arc<str>, text: &str, error: &ScanError, at: usize)
     finding
 }
 
+/// Where the mistake itself is: the tab before what the parser stopped at, the escape inside the text
+/// that it gave up.
+fn place(text: &str, kind: &ErrorKind, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or("");
+    match kind {
+        ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabNotAllowed
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabAtBlockScalarStart => {
+            let line = before.rfind('\n').map_or(0, |n| n + 1);
+            before.get(line..).and_then(|l| l.find('\t')).map_or(at, |tab| line + tab)
+        }
+        ErrorKind::UnknownQuotedScalarEscape => {
+            let rest = text.get(at..).unwrap_or("");
+            let mut characters = rest.char_indices();
+            while let Some((offset, character)) = characters.next() {
+                if character != '\\' {
+                    continue;
+                }
+                match characters.next() {
+                    Some((_, next)) if ESCAPES.contains(next) => {}
+                    _ => return at + offset,
+                }
+            }
+            at
+        }
+        _ => at,
+    }
+}
+
+/// What may stand behind a backslash in double quotes (YAML 1.2.2, section 5.7).
+const ESCAPES: &str = "0abt\tnvfre \"/\\N_LPxuU\r\n";
+
+/// A character in backticks, unless it is one.
+fn shown(character: &str) -> String {
+    if character == "`" { "a backtick".to_owned() } else { format!("`{character}`") }
+}
+
 /// The change that puts a text into quotes.
-pub(super) fn quote(text: &str, value: Span) -> Fix {
+pub(crate) fn quote(text: &str, value: Span) -> Fix {
     let bare = value.of(text);
     let replacement = if bare.contains('\'') && !bare.contains(['"', '\\']) {
         format!("\"{bare}\"")

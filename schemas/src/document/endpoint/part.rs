@@ -1,7 +1,7 @@
 //! The parts of an endpoint: parameters, policies, body, annotations.
 
 use super::super::Spanned;
-use super::super::code::{DUPLICATE_PARAMETER, PARAMETER_NAME, SOURCE_CHOICE};
+use super::super::code::{DUPLICATE_PARAMETER, MISSING_KEY, PARAMETER_NAME, SOURCE_CHOICE};
 use super::super::lift::Lift;
 use super::super::ty::{self, Type};
 use crate::bundle::definition::{Annotations, Kind};
@@ -52,6 +52,8 @@ pub enum Body {
     Source(Source),
     /// templates of a prompt
     Messages(Vec<Message>),
+    /// nothing usable; why was reported
+    Broken,
 }
 
 /// Where code is.
@@ -92,7 +94,7 @@ pub(super) fn parameters(lift: &mut Lift<'_>, node: &Node) -> Vec<Parameter> {
     for item in lift.list(node, "`parameters`") {
         let Some(stated) = item.get("name") else {
             if lift.entries(item, "a parameter").is_some() {
-                lift.missing(item.span, "a parameter", "name");
+                lift.missing(item, item.span, "a parameter", "name");
             }
             continue;
         };
@@ -114,9 +116,8 @@ pub(super) fn parameters(lift: &mut Lift<'_>, node: &Node) -> Vec<Parameter> {
             continue;
         }
         let what = format!("the parameter `{}`", name.value);
-        if let Some(ty) = ty::read(lift, item, &what) {
-            parameters.push(Parameter { name, ty });
-        }
+        let ty = ty::read(lift, item, &what);
+        parameters.push(Parameter { name, ty });
     }
     parameters
 }
@@ -138,14 +139,14 @@ fn policy(lift: &mut Lift<'_>, node: &Node) -> Option<Policy> {
             lift.text(condition, "`condition`").map(|text| (text.value, condition.clone()))
         }
         None => {
-            lift.missing(node.span, "a policy", "condition");
+            lift.missing(node, node.span, "a policy", "condition");
             None
         }
     };
     let action = match node.get("action") {
         Some(action) => lift.text(action, "`action`"),
         None => {
-            lift.missing(node.span, "a policy", "action");
+            lift.missing(node, node.span, "a policy", "action");
             None
         }
     };
@@ -177,24 +178,28 @@ pub(super) fn annotations(
     (title, annotations, node.get("readOnlyHint").map(|n| n.span))
 }
 
-pub(super) fn body(lift: &mut Lift<'_>, node: &Node, kind: Kind, key: Span) -> Option<Body> {
+pub(super) fn body(lift: &mut Lift<'_>, node: &Node, kind: Kind, key: Span) -> Body {
     let word = format!("`{}`", kind.as_str());
     if kind == Kind::Prompt {
         let Some(list) = node.get("messages") else {
-            lift.missing(key, &word, "messages");
-            return None;
+            lift.missing(node, key, &word, "messages");
+            return Body::Broken;
         };
         let items = lift.list(list, "`messages`");
         if items.is_empty() {
-            lift.missing(list.span, "`messages`", "prompt");
+            lift.report(&MISSING_KEY, list.span, "`messages` needs at least one message")
+                .help
+                .push("add an item, as in `- prompt: …`".to_owned());
         }
-        return Some(Body::Messages(items.iter().filter_map(|n| message(lift, n)).collect()));
+        return Body::Messages(items.iter().filter_map(|n| message(lift, n)).collect());
     }
     let Some(source) = node.get("source") else {
-        lift.missing(key, &word, "source");
-        return None;
+        lift.missing(node, key, &word, "source");
+        return Body::Broken;
     };
-    lift.map(source, "`source`", &["code", "file", "language"])?;
+    if lift.map(source, "`source`", &["code", "file", "language"]).is_none() {
+        return Body::Broken;
+    }
     let languages = [("sql", Language::Sql), ("python", Language::Python)];
     let stated = source.get("language").or_else(|| node.get("language"));
     let language = stated.and_then(|n| lift.choice(n, "`language`", &languages));
@@ -209,16 +214,19 @@ pub(super) fn body(lift: &mut Lift<'_>, node: &Node, kind: Kind, key: Span) -> O
         };
         let at = if source.span.is_empty() { key } else { source.span };
         lift.report(&SOURCE_CHOICE, at, message);
-        return None;
+        return Body::Broken;
+    }
+    if stated.is_some() && language.is_none() {
+        return Body::Broken;
     }
     let language = language.unwrap_or(Language::Sql);
-    Some(Body::Source(Source { language, span: source.span, code, file }))
+    Body::Source(Source { language, span: source.span, code, file })
 }
 
 fn message(lift: &mut Lift<'_>, node: &Node) -> Option<Message> {
     lift.map(node, "a message", &["prompt", "role", "type"])?;
     let Some(prompt) = node.get("prompt") else {
-        lift.missing(node.span, "a message", "prompt");
+        lift.missing(node, node.span, "a message", "prompt");
         return None;
     };
     lift.text(prompt, "`prompt`")?;

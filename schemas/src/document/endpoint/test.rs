@@ -79,7 +79,7 @@ fn test(lift: &mut Lift<'_>, node: &Node, index: usize) -> Option<Test> {
     let name = match node.get("name") {
         Some(name) => lift.text(name, "a test's `name`"),
         None => {
-            lift.missing(node.span, "a test", "name");
+            lift.missing(node, node.span, "a test", "name");
             None
         }
     };
@@ -124,7 +124,7 @@ fn arguments(lift: &mut Lift<'_>, node: &Node) -> Map<String, Json> {
             continue;
         }
         let Some(key) = item.get("key") else {
-            lift.missing(item.span, "an argument", "key");
+            lift.missing(item, item.span, "an argument", "key");
             continue;
         };
         if let Some(key) = lift.text(key, "`key`") {

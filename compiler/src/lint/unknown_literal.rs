@@ -1,0 +1,185 @@
+//! Roles, permissions, capabilities and groups that nothing can produce.
+
+use std::collections::BTreeMap;
+
+use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity, Span, closest};
+
+use super::{Known, ProjectLint};
+use crate::cel::Typed;
+use crate::cel::ast::{Binary, ExprId, Kind, Literal};
+use crate::endpoint::Compiled;
+
+pub(super) static LINT: ProjectLint = ProjectLint { code: &CODE, check };
+
+static CODE: Code = Code {
+    id: "MX0721",
+    slug: "unknown-literal",
+    severity: Severity::Warning,
+    title: "a condition names a role, permission, capability or group that nothing produces",
+    page: r"A misspelt role matches nobody: a refusal of it refuses nobody, and an exception for it lets nobody
+through. The words that exist are those that the site file declares under `policy.roles`,
+`policy.permissions`, `policy.capabilities` and `policy.groups`, and the capabilities of the user file's
+`claim_mappings` when it is given with `--config`. Where nothing is declared, a word that stands once
+and is nearly one that stands elsewhere is reported.
+
+```yaml
+# wrong
+# mxcp-site.yml
+project: clinic
+profile: dev
+policy: {roles: [doctor, nurse]}
+# tools/a.yml
+tool:
+  name: a
+  source: {code: SELECT 1}
+  policies:
+    input: [{condition: user.role != 'docter', action: deny, reason: Doctors alone}]
+```
+
+```yaml
+# right
+# mxcp-site.yml
+project: clinic
+profile: dev
+policy: {roles: [doctor, nurse]}
+# tools/a.yml
+tool:
+  name: a
+  source: {code: SELECT 1}
+  policies:
+    input: [{condition: user.role != 'doctor', action: deny, reason: Doctors alone}]
+```
+",
+};
+
+/// Attributes whose words are looked at, with the roles that exist without anybody's doing.
+const ATTRIBUTES: [(&str, &[&str]); 4] = [
+    ("capabilities", &[]),
+    ("groups", &[]),
+    ("permissions", &[]),
+    ("role", &["anonymous", "user"]),
+];
+
+/// How often a word stands elsewhere before another that is nearly it is suspicious.
+const OFTEN: usize = 2;
+
+/// A word in a condition.
+struct Use<'a> {
+    endpoint: &'a Compiled,
+    attribute: &'static str,
+    word: String,
+    span: Span,
+}
+
+fn check(endpoints: &[Compiled], known: &Known) -> Vec<Diagnostic> {
+    let uses: Vec<Use<'_>> = endpoints.iter().flat_map(uses).collect();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for one in &uses {
+        *counts.entry((one.attribute, &one.word)).or_default() += 1;
+    }
+    uses.iter().filter_map(|one| judge(one, known, &counts)).collect()
+}
+
+fn judge(
+    one: &Use<'_>,
+    known: &Known,
+    counts: &BTreeMap<(&str, &str), usize>,
+) -> Option<Diagnostic> {
+    let always =
+        ATTRIBUTES.iter().find(|(name, _)| *name == one.attribute).map_or(&[][..], |a| a.1);
+    if always.contains(&one.word.as_str()) {
+        return None;
+    }
+    let file = &one.endpoint.file;
+    let singular = match one.attribute {
+        "capabilities" => "capability",
+        "groups" => "group",
+        "permissions" => "permission",
+        _ => "role",
+    };
+    if let Some((_, words)) = known.0.iter().find(|(name, _)| *name == one.attribute) {
+        if words.contains(&one.word) {
+            return None;
+        }
+        let message = format!("nothing produces the {singular} `{}`", one.word);
+        let finding = Diagnostic::new(&CODE, file, one.span, message).did_you_mean(
+            &one.word,
+            words.iter().map(String::as_str).chain(always.iter().copied()),
+        );
+        let place = if one.attribute == "role" { "roles" } else { one.attribute };
+        return Some(
+            finding.help(format!("or declare it in the site file under `policy.{place}`")),
+        );
+    }
+    if counts.get(&(one.attribute, &one.word)) != Some(&1) {
+        return None;
+    }
+    let often = counts
+        .iter()
+        .filter(|((attribute, _), count)| *attribute == one.attribute && **count >= OFTEN)
+        .map(|((_, word), _)| *word);
+    let near = closest(&one.word, often.chain(always.iter().copied()))?;
+    let message = format!("the {singular} `{}` stands nowhere else", one.word);
+    Some(Diagnostic::new(&CODE, file, one.span, message).help(format!("did you mean `{near}`?")))
+}
+
+/// The words that the conditions of an endpoint compare attributes with.
+fn uses(endpoint: &Compiled) -> Vec<Use<'_>> {
+    let mut found = Vec::new();
+    for policy in endpoint.input.iter().chain(&endpoint.output) {
+        let mut words = Vec::new();
+        collect(&policy.tree, &mut words);
+        found.extend(words.into_iter().map(|(attribute, word, id)| Use {
+            endpoint,
+            attribute,
+            word,
+            span: policy.node.locate(&endpoint.text, policy.tree.tree.get(id).range.clone()),
+        }));
+    }
+    found
+}
+
+fn collect(tree: &Typed, words: &mut Vec<(&'static str, String, ExprId)>) {
+    let mut locals: Vec<(&str, &'static str)> = Vec::new();
+    for node in &tree.tree.nodes {
+        if let Kind::Comprehension { over, variables, .. } = &node.kind
+            && let (Some(attribute), Some(variable)) =
+                (attribute(tree, *over, &[]), variables.last())
+        {
+            locals.push((variable, attribute));
+        }
+    }
+    for node in &tree.tree.nodes {
+        let Kind::Binary { op, left, right, .. } = &node.kind else { continue };
+        match op {
+            Binary::Equal | Binary::NotEqual | Binary::In => {}
+            _ => continue,
+        }
+        for (side, other) in [(*left, *right), (*right, *left)] {
+            let Some(attribute) = attribute(tree, side, &locals) else { continue };
+            match &tree.tree.get(other).kind {
+                Kind::Literal(Literal::String(word)) => {
+                    words.push((attribute, word.clone(), other));
+                }
+                Kind::List(items) => {
+                    for (item, _) in items {
+                        if let Kind::Literal(Literal::String(word)) = &tree.tree.get(*item).kind {
+                            words.push((attribute, word.clone(), *item));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The attribute that a node is, or is an element of.
+fn attribute(tree: &Typed, id: ExprId, locals: &[(&str, &'static str)]) -> Option<&'static str> {
+    let path = tree.tree.path(id)?;
+    if let Some((_, attribute)) = locals.iter().find(|(name, _)| *name == path) {
+        return Some(*attribute);
+    }
+    let name = path.strip_prefix("user.")?;
+    ATTRIBUTES.iter().find(|(known, _)| *known == name).map(|(known, _)| *known)
+}
