@@ -292,11 +292,14 @@ pub async fn call(url: &str, token: &str, tool: &str, arguments: &Value) -> Page
     Browser::default().send(axum::http::Method::POST, url, &headers, body).await
 }
 
-/// The text of a tool's result.
+/// The text of a tool's result; of a refusal without the id of the call, which is another one each
+/// time.
 pub fn text_of(page: &Page) -> String {
     let answer = json_of(page);
     let text = answer["result"]["content"][0]["text"].as_str();
-    text.unwrap_or_else(|| panic!("no text: {answer}")).trim_matches('"').to_owned()
+    let text = text.unwrap_or_else(|| panic!("no text: {answer}"));
+    let text = text.split(" (call ").next().unwrap_or_default();
+    text.trim_matches('"').to_owned()
 }
 
 /// What a page says, as JSON.

@@ -346,7 +346,12 @@ impl World {
         let params = json!({"name": "secret", "arguments": {"name": "ada"}});
         let reply = self.rpc(token, "prompts/get", params).await.json();
         let said = reply["result"]["messages"][0]["content"]["text"].clone();
-        if said.is_null() { reply["error"]["message"].clone() } else { said }
+        if !said.is_null() {
+            return said;
+        }
+        // Without the id of the call, which is another one each time.
+        let refused = reply["error"]["message"].as_str().unwrap_or_default();
+        refused.split(" (call ").next().unwrap_or_default().into()
     }
 }
 
