@@ -25,6 +25,13 @@ pub enum Client {
 pub enum Target {
     /// streamable HTTP
     Url(String),
+    /// streamable HTTP, after the client has logged in as the server tells it to
+    Login {
+        /// the endpoint
+        url: String,
+        /// where the client is sent back; nobody has to listen there
+        redirect: String,
+    },
     /// a program that speaks over its standard streams
     Stdio {
         /// program and arguments
@@ -43,6 +50,8 @@ pub struct Report {
     pub server: Value,
     /// the results of the steps, in order; an error is `{"error": {code, message, data}}`
     pub steps: Vec<Value>,
+    /// how often a person had to log in, and how often the client got tokens
+    pub logins: (u64, u64),
 }
 
 impl Client {
@@ -52,6 +61,10 @@ impl Client {
         let mut plan = json!({ "mode": mode, "steps": steps });
         match target {
             Target::Url(url) => plan["url"] = json!(url),
+            Target::Login { url, redirect } => {
+                plan["url"] = json!(url);
+                plan["oauth"] = json!({ "redirect": redirect });
+            }
             Target::Stdio { command, folder } => {
                 plan["command"] = json!(command);
                 plan["cwd"] = json!(folder);
@@ -71,6 +84,10 @@ impl Client {
             protocol: report["protocol"].as_str().unwrap_or_default().to_owned(),
             server: report["server"].clone(),
             steps: report["steps"].as_array().expect("a report has steps").clone(),
+            logins: (
+                report["logins"].as_u64().unwrap_or_default(),
+                report["tokens"].as_u64().unwrap_or_default(),
+            ),
         }
     }
 }
@@ -91,7 +108,7 @@ pub fn inspector(target: &Target, era: &str, arguments: &[&str]) -> Value {
     ]);
     command.args(arguments);
     match target {
-        Target::Url(url) => command.args(["--transport", "http", url]),
+        Target::Url(url) | Target::Login { url, .. } => command.args(["--transport", "http", url]),
         Target::Stdio { command: server, folder } => {
             command.arg("--cwd").arg(folder).arg("--").args(server)
         }

@@ -35,6 +35,8 @@ pub struct Visitor {
     pub base_url: String,
     /// the host that they asked for
     pub host: Option<String>,
+    /// whether a trusted proxy says all this
+    pub is_forwarded: bool,
 }
 
 impl Visitor {
@@ -86,7 +88,7 @@ impl Reached {
             format!("{scheme}://{}", host.strip_suffix(default).unwrap_or(&host))
         });
         let address = if is_proxy { self.client(peer, headers) } else { peer };
-        Visitor { address, base_url, host }
+        Visitor { address, base_url, host, is_forwarded: is_proxy }
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {

@@ -81,7 +81,12 @@ mod tests {
     use super::*;
 
     fn visitor(base_url: &str) -> Visitor {
-        Visitor { address: [127, 0, 0, 1].into(), base_url: base_url.into(), host: None }
+        Visitor {
+            address: [127, 0, 0, 1].into(),
+            base_url: base_url.into(),
+            host: None,
+            is_forwarded: false,
+        }
     }
 
     fn cookies(lines: &[&str]) -> HeaderMap {

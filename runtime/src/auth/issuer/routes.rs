@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -14,7 +16,7 @@ use axum::routing::{get, post};
 use super::authorize::Stopped;
 use super::reply::OAuthError;
 use super::{Issuer, authorize, callback, consent, metadata, page, register, revoke, token};
-use crate::transport::doors::Doors;
+use crate::transport::doors::{Doors, Refused};
 use crate::transport::http::admit;
 use crate::transport::visitor::{Reached, Visitor};
 
@@ -55,6 +57,9 @@ impl Door {
         let visitor = self.reached.visitor(peer, &parts.uri, &parts.headers);
         match admit(&self.doors, &visitor, &parts.headers) {
             Ok(()) => Ok(visitor),
+            // The page is our own, under the name that a trusted proxy says. Nothing here is done
+            // for whoever has neither a token nor the cookie of that name.
+            Err(Refused::Origin) if is_own_page(&visitor, &parts.headers) => Ok(visitor),
             Err(refused) => {
                 self.issuer.refused(&visitor, refused.reason());
                 let text = refused.to_string();
@@ -67,6 +72,12 @@ impl Door {
     fn note(&self, visitor: &Visitor, error: &OAuthError) {
         self.issuer.refused(visitor, error.code);
     }
+}
+
+/// Whether a request comes from a page of ours, by the address that a trusted proxy gives us.
+fn is_own_page(visitor: &Visitor, headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+    visitor.is_forwarded && origin == Some(visitor.base_url.as_str())
 }
 
 async fn describe((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {

@@ -250,4 +250,10 @@ async fn behind_a_trusted_proxy_cookies_are_of_this_host_alone() {
     let page = world.send("GET", &path, &headers, "").await;
     let cookie = page.header("set-cookie").unwrap();
     assert!(cookie.starts_with("__Host-mxcp-login=") && cookie.contains("; Secure"), "{cookie}");
+    let browser = Browser::new(&world, &page);
+    let pairs = [("ticket", browser.ticket.as_str()), ("decision", "allow")];
+    let mut with_origin = headers.to_vec();
+    with_origin.extend([("cookie", browser.cookie.as_str()), ("origin", "https://localhost")]);
+    let sent = world.form("/consent", &with_origin, &pairs).await;
+    assert_eq!(sent.location().host_str(), Some("idp.example"));
 }
