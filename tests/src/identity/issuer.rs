@@ -19,7 +19,22 @@ pub const VERIFIER: &str = "a-verifier-of-some-forty-three-characters-or-more";
 /// Where clients of the tests are sent back to.
 pub const REDIRECT: &str = "http://127.0.0.1:9/callback";
 
-const TOOLS: [(&str, &str); 4] = [
+const TOOLS: [(&str, &str); 5] = [
+    (
+        "tools/who.yml",
+        "mxcp: 1
+tool:
+  name: who
+  description: Who calls, as SQL sees it.
+  return: { type: string }
+  source:
+    code: |
+      SELECT concat_ws(' ', get_username(), get_user_email(), get_user_provider(),
+             CASE WHEN length(get_user_external_token()) > 20 THEN 'provider-token' END,
+             CASE WHEN get_request_header('authorization') IS NULL
+                   AND get_request_headers_json() NOT LIKE '%earer%' THEN 'hidden' END)
+",
+    ),
     (
         "tools/am_i.yml",
         "mxcp: 1

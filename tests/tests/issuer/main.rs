@@ -8,8 +8,10 @@
 )]
 
 mod browsing;
+mod clients;
 mod consent;
 mod flow;
+mod kill;
 mod redirects;
 mod replay;
 mod tenants;
