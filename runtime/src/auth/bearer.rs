@@ -106,7 +106,8 @@ pub fn read(headers: &HeaderMap) -> Result<&str, Refusal> {
         return Err(Refusal::Missing);
     }
     let token = token.trim_matches(' ');
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    // The letters of RFC 6750 section 2.1, and one more that Salesforce has in its tokens.
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=!".contains(&byte);
     if token.is_empty() || token.len() > TOKEN_MAX_BYTES || !token.bytes().all(known) {
         return Err(Refusal::Malformed);
     }
@@ -137,6 +138,7 @@ mod tests {
     fn one_token_is_read() {
         assert_eq!(of(&["Bearer abc.d-e_f~+/="]), Ok("abc.d-e_f~+/=".into()));
         assert_eq!(of(&["bearer abc"]), Ok("abc".into()));
+        assert_eq!(of(&["Bearer 00D50000000IZ3Z!AQ0A.Q_"]), Ok("00D50000000IZ3Z!AQ0A.Q_".into()));
         assert_eq!(of(&[]), Err(Refusal::Missing));
         assert_eq!(of(&["Basic abc"]), Err(Refusal::Missing));
         let long = format!("Bearer {}", "a".repeat(TOKEN_MAX_BYTES + 1));
