@@ -348,7 +348,8 @@ impl Driver<'_> {
             }
         }
         if let Some(auth) = deployed.and_then(|profile| profile.auth.as_ref()) {
-            let given = user::mapped_capabilities(auth);
+            let mapped = auth.settings.claim_mappings.iter().flat_map(|claim| &claim.values);
+            let given: Vec<String> = mapped.flat_map(|(_, words)| words.clone()).collect();
             match known.0.iter_mut().find(|(name, _)| *name == "capabilities") {
                 Some((_, words)) => words.extend(given),
                 None => known.0.push(("capabilities", given)),

@@ -1,7 +1,7 @@
 /* A disk that fails when it is told to: preloaded into the server under test.
  *
  * FAULTS_FOLDER names the folder whose files are concerned, FAULTS_ORDER a file that holds what is
- * to happen now: nothing, "full", "readonly", "sync-error" or "hang". It is read at every
+ * to happen now: nothing, "full", "readonly", "sync-error", "hang" or "slow". It is read at every
  * operation, so a test changes the weather while the server runs.
  */
 #define _GNU_SOURCE
@@ -60,6 +60,11 @@ static int is_ours(int fd) {
     return is_in_folder(path);
 }
 
+static void rest(long milliseconds) {
+    struct timespec pause = {0, milliseconds * 1000 * 1000};
+    nanosleep(&pause, NULL);
+}
+
 static ssize_t no_room(void) {
     errno = ENOSPC;
     return -1;
@@ -70,6 +75,12 @@ ssize_t pwrite64(int fd, const void *buffer, size_t count, off64_t offset) {
     if (is_ours(fd) && ordered("full")) {
         /* A disk that fills up takes what it still can. */
         return count > 1 ? real(fd, buffer, count / 2, offset) : no_room();
+    }
+    if (count > 1 && is_ours(fd) && ordered("slow")) {
+        /* Half of it is there long before the rest, for whoever kills the process in between. */
+        ssize_t half = real(fd, buffer, count / 2, offset);
+        rest(3);
+        return half;
     }
     return real(fd, buffer, count, offset);
 }
@@ -87,8 +98,7 @@ static int sync_with(int (*real)(int), int fd) {
             return -1;
         }
         while (ordered("hang")) {
-            struct timespec pause = {0, 5 * 1000 * 1000};
-            nanosleep(&pause, NULL);
+            rest(5);
         }
     }
     return real(fd);

@@ -1,8 +1,9 @@
 //! A server with an audit trail: started, asked over plain HTTP, its trail read as `jq` would.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -119,15 +120,15 @@ profiles:
 
 /// Writes the user file of a project: a server without sessions, and these keys of the audit trail.
 pub fn user_file(project: &Project, keys: &str) {
-    project.write(
-        "user.yml",
-        &format!(
-            "mxcp: 1
+    let text = format!(
+        "mxcp: 1
 transport: {{ http: {{ stateless: true }} }}
 projects: {{ trail: {{ profiles: {{ dev: {{ audit: {{ {keys} }} }} }} }} }}
 "
-        ),
     );
+    project.write("user.yml", &text);
+    let own = Permissions::from_mode(0o600);
+    fs::set_permissions(project.path("user.yml"), own).expect("the file is ours");
 }
 
 /// A command to serve a project's bundle over HTTP on a port, with its user file.
@@ -143,6 +144,28 @@ pub fn serving(project: &Project, bundle: &Path, options: &[&str], port: u16) ->
 pub fn serve(project: &Project, bundle: &Path, options: &[&str]) -> Server {
     let port = free_port();
     Server::spawn(serving(project, bundle, options, port), port)
+}
+
+/// Lets a server run on a disk that obeys [`order`] where its trail is.
+pub fn on_obedient_disk(command: &mut Command, project: &Project) {
+    let library = project.path("shim.so");
+    if !library.exists() {
+        let source = crate::workspace::root().join("tests/faults/shim.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
+        crate::workspace::output(&mut compiler);
+    }
+    order(project, "");
+    command.env("LD_PRELOAD", library);
+    command.env("FAULTS_ORDER", project.path("order"));
+    command.env("FAULTS_FOLDER", project.path("audit"));
+}
+
+/// Says what the disk of a project's trail is to do from now on; see `tests/faults/shim.c`.
+pub fn order(project: &Project, what: &str) {
+    // Replaced at once, so that no half of an order is obeyed.
+    project.write("order-next", what);
+    fs::rename(project.path("order-next"), project.path("order")).expect("an order is given");
 }
 
 /// The body of a request.

@@ -34,19 +34,14 @@ impl Weather {
     fn start(audit: &str) -> Self {
         let project = trail::project(audit, "");
         let bundle = project.build();
-        project.write("order", "");
         let port = free_port();
         let mut command = trail::serving(&project, &bundle, &[], port);
-        command.env("LD_PRELOAD", shim(&project));
-        command.env("FAULTS_ORDER", project.path("order"));
-        command.env("FAULTS_FOLDER", project.path("audit").to_str().unwrap());
+        trail::on_obedient_disk(&mut command, &project);
         Self { server: Server::spawn(command, port), project }
     }
 
     fn order(&self, what: &str) {
-        // Replaced at once, so that no half of an order is obeyed.
-        self.project.write("order-next", what);
-        std::fs::rename(self.project.path("order-next"), self.project.path("order")).unwrap();
+        trail::order(&self.project, what);
     }
 
     fn ask(&self, i: u64) -> (u16, Value) {
@@ -69,16 +64,6 @@ impl Weather {
             thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// The library that makes a disk obey.
-fn shim(project: &Project) -> PathBuf {
-    let library = project.path("shim.so");
-    let source = workspace::root().join("tests/faults/shim.c");
-    workspace::output(
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source),
-    );
-    library
 }
 
 fn answered(answer: &Value, answers: &mut Vec<String>) {

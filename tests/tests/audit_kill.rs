@@ -10,13 +10,14 @@
 )]
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use mxcp_tests::project::Project;
-use mxcp_tests::server::Server;
+use mxcp_tests::server::{Server, free_port};
 use mxcp_tests::trail::{self, Line, call_id, is_result, tool};
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ fn rounds(count: u64) {
     eprintln!("seed {seed}");
     let (mut random, mut answered) = (seed | 1, Vec::new());
     for round in 0..count {
-        let server = trail::serve(&project, &bundle, &[]);
+        let server = start(&project, &bundle, round % 2 == 1);
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -68,9 +69,24 @@ fn rounds(count: u64) {
         }
     }
     let (status, log) = trail::serve(&project, &bundle, &[]).stop();
-    assert!(status.success(), "{log}");
+    assert!(status.success(), "{status}: {log}");
     judge(&project, &answered);
     eprintln!("{count} kills, {} answered calls", answered.len());
+}
+
+/// Starts the server, on a disk on which every second half of a write takes its time if that is
+/// wanted: then kills tear lines.
+fn start(project: &Project, bundle: &Path, slow: bool) -> Server {
+    let port = free_port();
+    let mut command = trail::serving(project, bundle, &[], port);
+    if slow {
+        trail::on_obedient_disk(&mut command, project);
+    }
+    let server = Server::spawn(command, port);
+    if slow {
+        trail::order(project, "slow");
+    }
+    server
 }
 
 /// Lets clients call until the server is killed. Returns what was answered.
@@ -107,7 +123,7 @@ fn load_and_kill(server: Server, round: u64, life: Duration) -> Vec<Answered> {
 }
 
 fn judge(project: &Project, answered: &[Answered]) {
-    trail::consistent(project);
+    assert_eq!(trail::consistent(project)["gaps"], json!([]));
     let records = trail::records(project);
     let by_id: HashMap<&str, &Value> =
         records.iter().map(|record| (record["record_id"].as_str().unwrap(), record)).collect();
@@ -126,6 +142,11 @@ fn judge(project: &Project, answered: &[Answered]) {
     }
     // Torn ends were put aside and reported; none is read as data, by `jq` or by `mxcp log`.
     let torn = records.iter().filter(|record| record["operation_name"] == "torn").count();
+    let aside = std::fs::read_dir(project.path("audit")).unwrap();
+    let aside =
+        aside.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().contains(".torn-"));
+    assert_eq!(aside.count(), torn);
+    assert!(torn > 0, "no kill tore a line");
     let log: Value = serde_json::from_str(
         &project.mxcp(&["log", "--json", "--type", "tool", "--limit", "10000000"]),
     )

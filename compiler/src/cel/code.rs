@@ -38,9 +38,24 @@ code!(
     "cel-syntax",
     Error,
     "the condition is not valid CEL",
-    "Conditions are written in the Common Expression Language: `&&`, `||`, `!`, `==`, `in`, \
-     `x.startsWith('a')`, `has(x.y)`, `list.exists(v, v == 1)`. A condition that does not parse would \
-     never apply elsewhere; here nothing is built.\n"
+    r"Conditions are written in the Common Expression Language: `&&`, `||`, `!`, `==`, `in`,
+`x.startsWith('a')`, `has(x.y)`, `list.exists(v, v == 1)`. A condition that does not parse would
+never apply elsewhere; here nothing is built.
+
+```yaml
+# wrong
+- condition: user.role = 'guest'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.role == 'guest'
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     LIMIT,
@@ -59,8 +74,23 @@ code!(
     "unknown-variable",
     Error,
     "the condition names a variable that does not exist",
-    "Input conditions see `user`, `request` and the parameters under their own names; output conditions \
-     see `response` as well. `now()` is the time of the call.\n"
+    r"Input conditions see `user`, `request` and the parameters under their own names; output
+conditions see `response` as well. `now()` is the time of the call.
+
+```yaml
+# wrong
+- condition: usr.role == 'guest'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.role == 'guest'
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     UNKNOWN_FIELD,
@@ -68,9 +98,24 @@ code!(
     "unknown-field",
     Error,
     "the condition names a field that does not exist",
-    "`user.departmnt != 'hr'` would fail on every call. Fields of `user` are the built-in ones and those \
-     declared in the site file under `policy.user_attributes`; anything else that the identity provider \
-     says is under `user.claims`.\n"
+    r"`user.departmnt != 'hr'` would fail on every call. Fields of `user` are the built-in ones and
+those declared in the site file under `policy.user_attributes`; anything else that the identity
+provider says is under `user.claims`.
+
+```yaml
+# wrong
+- condition: user.departmnt != 'hr'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.claims.department != 'hr'
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     UNKNOWN_FUNCTION,
@@ -78,7 +123,22 @@ code!(
     "unknown-function",
     Error,
     "the condition calls a function that does not exist",
-    "`mxcp eval --functions` lists all functions.\n"
+    r"`mxcp eval --functions` lists all functions.
+
+```yaml
+# wrong
+- condition: user.role.startWith('ext-')
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.role.startsWith('ext-')
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     WRONG_TYPES,
@@ -86,8 +146,23 @@ code!(
     "wrong-types",
     Error,
     "an operator or function does not take values of these types",
-    "There are no implicit conversions: `'1' + 1` is an error. Convert with `int(…)`, `string(…)`, \
-     `double(…)`.\n"
+    r"There are no implicit conversions: `'1' + 1` is an error. Convert with `int(…)`, `string(…)`,
+`double(…)`.
+
+```yaml
+# wrong
+- condition: user.role == 'guest' || 'intern'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.role in ['guest', 'intern']
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     NOT_BOOL,
@@ -95,7 +170,22 @@ code!(
     "not-a-condition",
     Error,
     "the condition is not true or false",
-    "A condition is of type bool: compare with something.\n"
+    r"A condition is of type bool: compare with something.
+
+```yaml
+# wrong
+- condition: user.permissions
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: size(user.permissions) == 0
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     NEVER_EQUAL,
@@ -103,8 +193,23 @@ code!(
     "never-equal",
     Error,
     "the two sides can never be equal",
-    "Values of different types are never equal, so the comparison says nothing about the data. Numbers \
-     compare with numbers of any type; a list with `in`.\n"
+    r"Values of different types are never equal, so the comparison says nothing about the data.
+Numbers compare with numbers of any type; a list with `in`.
+
+```yaml
+# wrong
+- condition: patient_id == '5'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: patient_id == 5
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     NO_MESSAGES,
@@ -112,7 +217,22 @@ code!(
     "no-messages",
     Error,
     "protocol buffer messages are not part of policies",
-    "Conditions work on JSON-like values. Write a map: `{'key': value}`.\n"
+    r#"Conditions work on JSON-like values. Write a map: `{'key': value}`.
+
+```yaml
+# wrong
+- condition: "Person{name: 'a'}.name == user.role"
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: "{'name': 'a'}.name == user.role"
+  action: deny
+  reason: Not for you
+```
+"#
 );
 code!(
     BAD_LITERAL,
@@ -120,7 +240,22 @@ code!(
     "bad-literal",
     Error,
     "a literal cannot be read",
-    "A number that does not fit in 64 bits, an escape that does not exist, or a date that is none.\n"
+    r"A number that does not fit in 64 bits, an escape that does not exist, or a date that is none.
+
+```yaml
+# wrong
+- condition: start_date < 'last year'
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: start_date < '2024-01-01'
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     NULLABLE,
@@ -128,9 +263,23 @@ code!(
     "unguarded-null",
     Warning,
     "a value that may be absent is used as if it were there",
-    "When it is absent the condition errs, and the policy closes: the call is refused. Say what absence \
-     means. Every action restricts when its condition is true, so absence makes it true:\n\n```cel\n\
-     user.email == null || !user.email.endsWith('@corp.example')\n```\n"
+    r#"When it is absent the condition errs, and the policy closes: the call is refused. Say what
+absence means. Every action restricts when its condition is true, so absence makes it true.
+
+```yaml
+# wrong
+- condition: "!user.email.endsWith('@corp.example')"
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.email == null || !user.email.endsWith('@corp.example')
+  action: deny
+  reason: Not for you
+```
+"#
 );
 code!(
     OPENING_GUARD,
@@ -138,9 +287,23 @@ code!(
     "absence-slips-through",
     Warning,
     "whoever lacks the attribute slips through",
-    "`user.email != null && !user.email.endsWith('@corp.example')` is false for an account without an \
-     e-mail, so the restriction does not apply to it. Turn the guard around:\n\n```cel\n\
-     user.email == null || !user.email.endsWith('@corp.example')\n```\n"
+    r"`user.email != null && !user.email.endsWith('@corp.example')` is false for an account without an
+e-mail, so the restriction does not apply to it. Turn the guard around.
+
+```yaml
+# wrong
+- condition: user.email != null && !user.email.endsWith('@corp.example')
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.email == null || !user.email.endsWith('@corp.example')
+  action: deny
+  reason: Not for you
+```
+"
 );
 code!(
     UNDECLARED_FIELD,
@@ -148,8 +311,27 @@ code!(
     "undeclared-field",
     Warning,
     "a field that the declaration does not have",
-    "Others are allowed there, so it may exist; if the name is misspelt, the condition errs on every call \
-     and the policy closes.\n"
+    r"Others are allowed there, so it may exist; if the name is misspelt, the condition errs on every
+call and the policy closes.
+
+```yaml
+# wrong
+policies:
+  output:
+    - condition: response.slary > 1000.0
+      action: deny
+      reason: Not for you
+```
+
+```yaml
+# right
+policies:
+  output:
+    - condition: response.salary > 1000.0
+      action: deny
+      reason: Not for you
+```
+"
 );
 code!(
     PATTERN,
@@ -157,5 +339,20 @@ code!(
     "bad-pattern",
     Error,
     "the pattern is no regular expression",
-    "Patterns are of linear time: no look-around, no back-references.\n"
+    r"Patterns are of linear time: no look-around, no back-references.
+
+```yaml
+# wrong
+- condition: user.role.matches('(admin')
+  action: deny
+  reason: Not for you
+```
+
+```yaml
+# right
+- condition: user.role.matches('^admin')
+  action: deny
+  reason: Not for you
+```
+"
 );

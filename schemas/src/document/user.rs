@@ -142,25 +142,6 @@ impl User {
     }
 }
 
-/// The capabilities that the `claim_mappings` of an authentication can give.
-pub fn mapped_capabilities(auth: &Node) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut pending = vec![auth];
-    while let Some(node) = pending.pop() {
-        for entry in node.entries().unwrap_or(&[]) {
-            if entry.key != "claim_mappings" {
-                pending.push(&entry.value);
-                continue;
-            }
-            let claims = entry.value.entries().unwrap_or(&[]).iter();
-            let values = claims.flat_map(|claim| claim.value.entries().unwrap_or(&[]));
-            let texts = values.flat_map(|value| value.value.items().unwrap_or(&[]));
-            found.extend(texts.filter_map(|text| text.as_str().map(str::to_owned)));
-        }
-    }
-    found
-}
-
 /// Reads the user file.
 pub fn read(file: &Arc<str>, text: &str) -> (Option<User>, Vec<Diagnostic>) {
     let (document, found) = yaml::read(file, text);

@@ -199,7 +199,7 @@ pub(super) fn read(lift: &mut Lift<'_>, node: &Node) -> Auth {
         match sections.into_iter().find(|(known, _)| *known == name.value) {
             Some((_, found)) => settings = found,
             None => {
-                lift.missing(name.span, "`auth`", &name.value);
+                lift.missing(node, name.span, "`auth`", &name.value);
             }
         }
     }
@@ -244,7 +244,7 @@ fn settings(lift: &mut Lift<'_>, node: &Node, keys: &ProviderKeys) -> Settings {
     lift.map(node, &what, &known);
     for key in std::iter::once(&"client_id").chain(keys.required) {
         if node.get(key).is_none() {
-            lift.missing(node.span, &what, key);
+            lift.missing(node, node.span, &what, key);
         }
     }
     let mut settings = Settings::default();
@@ -314,7 +314,7 @@ fn clients(lift: &mut Lift<'_>, node: &Node) -> Vec<Client> {
         lift.map(item, "a client", &known);
         for key in ["client_id", "redirect_uris"] {
             if item.get(key).is_none() {
-                lift.missing(item.span, "a client", key);
+                lift.missing(item, item.span, "a client", key);
             }
         }
         let mut text = |key: &str| {
