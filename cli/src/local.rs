@@ -83,7 +83,6 @@ impl Local {
             headers: headers.map(read_headers).transpose()?,
             operator: true,
             vouched: None,
-            vouched: None,
         })
     }
 

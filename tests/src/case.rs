@@ -235,7 +235,7 @@ impl Case {
             };
             let done = project.run(arguments);
             shown.push_str(&text_of(&project, &done));
-            if matches!(arguments, ["check"] | ["check", "--quiet"]) {
+            if matches!(arguments, ["check"] | ["check", "--quiet"] | ["check", "--config", _]) {
                 let findings = findings(&project, arguments, &done);
                 for finding in &findings {
                     shown.push_str(&format!("{}\n", line(finding)));
@@ -266,7 +266,7 @@ fn findings(project: &Project, arguments: &[&str], human: &Output) -> Vec<Value>
     assert_eq!(done.status.code(), human.status.code(), "`--json` ends otherwise");
     let document: Value = serde_json::from_slice(&done.stdout).expect("`--json` prints JSON");
     let mut found = document["diagnostics"].as_array().expect("a list of findings").clone();
-    found.retain(|finding| arguments.len() == 1 || finding["severity"] == "error");
+    found.retain(|finding| !arguments.contains(&"--quiet") || finding["severity"] == "error");
     let text = String::from_utf8_lossy(&human.stderr);
     for finding in &found {
         let title = format!(

@@ -280,6 +280,7 @@ impl Served {
             via: CallerType::Stdio,
             client_ip: None,
             operator: true,
+            vouched: None,
             cancel: CancellationToken::new(),
         };
         let message = modern(method, params).to_string();
