@@ -41,16 +41,16 @@ pub(crate) struct Subject<'a> {
     single: OnceCell<Vec<Option<Table>>>,
 }
 
-/// The lints, sorted by code.
+/// The lints, sorted by name.
 pub static LINTS: &[&Lint] = &[
-    &no_reason::LINT,
-    &constant::LINT,
-    &shadowed::LINT,
-    &duplicate::LINT,
-    &contradictory::LINT,
     &anonymous_only::LINT,
+    &constant::LINT,
+    &contradictory::LINT,
+    &duplicate::LINT,
     &exposed::LINT,
     &look_alike::LINT,
+    &no_reason::LINT,
+    &shadowed::LINT,
 ];
 
 /// A lint that compares the endpoints of a project.
@@ -61,7 +61,7 @@ pub struct ProjectLint {
     pub(crate) check: fn(&[Compiled], &Known) -> Vec<Diagnostic>,
 }
 
-/// The lints about projects, sorted by code.
+/// The lints about projects, sorted by name.
 pub static PROJECT_LINTS: &[&ProjectLint] = &[&no_input_policy::LINT, &unknown_literal::LINT];
 
 /// The words that something can produce, by attribute of `user`; an attribute of which nothing is known

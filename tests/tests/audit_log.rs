@@ -8,8 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -122,6 +123,9 @@ fn numbers_exports_and_events_hold_what_is_asked_for() {
     project.mxcp(&["log", "--export-duckdb", "out.duckdb"]);
     let again = project.run(&["log", "--export-csv", "out.csv"]);
     assert_eq!(again.status.code(), Some(2));
+    // Before the operator's own statements are on record too.
+    let events = project.mxcp(&["log", "--format", "ocsf"]);
+    assert_eq!(events.lines().count(), 56);
     fs::create_dir_all(project.path("data")).unwrap();
     for (file, sql, expected) in [
         ("out.parquet", "SELECT count(*) AS n FROM 'data/out.parquet'", 4),
@@ -142,8 +146,6 @@ fn numbers_exports_and_events_hold_what_is_asked_for() {
         .unwrap();
     assert_eq!(json_of(&String::from_utf8_lossy(&done.stdout))[0]["n"], 56);
 
-    let events = project.mxcp(&["log", "--format", "ocsf"]);
-    assert_eq!(events.lines().count(), 56);
     project.write("events.jsonl", &events);
     // The schema itself judges them.
     let mut judge = clients::python("ocsf.py");
@@ -194,9 +196,10 @@ fn keys_sign_hand_over_and_prove() {
     assert!(!project.path("kept").exists());
     fs::create_dir(project.path("kept")).unwrap();
     let public = |key: &str| Signer::parse(key).unwrap().public().to_string();
-    project.write("old.pub", &public(&old));
-    project.write("new.pub", &public(&new));
-    project.write("new.key", &new);
+    for (file, text) in [("old.pub", public(&old)), ("new.pub", public(&new)), ("new.key", new)] {
+        project.write(file, &text);
+    }
+    fs::set_permissions(project.path("new.key"), Permissions::from_mode(0o600)).unwrap();
     let reference = format!("file://{}", project.path("new.key").display());
     trail::user_file(
         &project,

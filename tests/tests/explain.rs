@@ -12,13 +12,15 @@ use mxcp_tests::case::{SITE, blocks};
 use mxcp_tests::project::Project;
 use serde_json::Value;
 
-/// Codes whose mistake is no short text: a file that is too large, bytes that are no text, links.
-const WITHOUT_EXAMPLE: [&str; 12] = [
+/// Codes whose mistake is no short text: a file that is too large, bytes that are no text, links, what
+/// another file says.
+const WITHOUT_EXAMPLE: [&str; 13] = [
     "bidirectional-control",
     "cel-cost",
     "cel-limit",
     "control-character",
     "field-paths-too-complex",
+    "no-secret",
     "no-site-file",
     "not-utf-8",
     "python-not-run",

@@ -209,7 +209,8 @@ pub(super) static NOT_TEXT: Code = Code {
     slug: "source-not-text",
     severity: Severity::Error,
     title: "the source file is not UTF-8 text",
-    page: "Save it as UTF-8.\n",
+    page: "SQL and templates are read as UTF-8, without which no place in them could be named. Save the file as \
+           UTF-8.\n",
 };
 pub(super) static PYTHON: Code = Code {
     id: "MX0512",

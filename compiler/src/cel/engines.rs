@@ -305,18 +305,13 @@ fn agree(text: &str, given: &Given, plain: bool) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
     fn machine_code_says_what_the_interpreter_says(
         text in any_condition(), given in given(), plain in any::<bool>(),
     ) {
         agree(&text, &given, plain)?;
     }
-}
-
-/// How many cases are tried: `PROPTEST_CASES`, or enough for every day.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
 
 #[test]

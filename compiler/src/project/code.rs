@@ -190,7 +190,7 @@ code!(
     "too-many-files",
     Error,
     "there are too many endpoint files",
-    "Split the project.\n"
+    "A project has at most 20,000 endpoint files. Split it; each part is built and served on its own.\n"
 );
 code!(
     PARAMETER_NAMED_USER,

@@ -49,7 +49,7 @@ pub(super) async fn post(
     match done {
         Registration::Done => {}
         Registration::AddressFull => {
-            let text = "this address has registered as many clients as it may for now";
+            let text = "this address has registered as many clients as it may have";
             return Err(OAuthError::too_many(text, RETRY_S));
         }
         Registration::Full => {
