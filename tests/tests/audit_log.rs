@@ -196,7 +196,9 @@ fn keys_sign_hand_over_and_prove() {
     assert!(!project.path("kept").exists());
     fs::create_dir(project.path("kept")).unwrap();
     let public = |key: &str| Signer::parse(key).unwrap().public().to_string();
-    for (file, text) in [("old.pub", public(&old)), ("new.pub", public(&new)), ("new.key", new)] {
+    for (file, text) in
+        [("old.pub", public(&old)), ("new.pub", public(&new)), ("new.key", new.clone())]
+    {
         project.write(file, &text);
     }
     fs::set_permissions(project.path("new.key"), Permissions::from_mode(0o600)).unwrap();

@@ -13,6 +13,11 @@ mod code;
 mod context;
 mod helper;
 mod shape;
+#[expect(
+    clippy::indexing_slicing,
+    clippy::many_single_char_names,
+    reason = "registers were verified before code is written; two operands have two names each"
+)]
 mod write;
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ impl Courier {
         let (end, done) = mpsc::sync_channel(1);
         std::thread::Builder::new().name("audit-checkpoint".to_owned()).spawn(move || {
             let _end = end;
-            for line in receiver.iter() {
+            for line in &receiver {
                 deliver(&*sink, &line);
             }
         })?;

@@ -255,7 +255,7 @@ impl Maker<'_> {
         }
         self.op(Op::Repeat { head });
         let end = self.here();
-        let read_error = self.byte() & 3 == 0;
+        let read_error = self.byte().is_multiple_of(4);
         for at in [begin, next] {
             match self.code.get_mut(at).unwrap() {
                 Op::Iterate { end: to, .. } | Op::Next { end: to, .. } => *to = end,

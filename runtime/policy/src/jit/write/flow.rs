@@ -173,10 +173,7 @@ impl Writer<'_, '_, '_> {
             self.state = before;
             return;
         }
-        let list = match self.get(src) {
-            Held::Data(list) => list,
-            _ => return self.leave(),
-        };
+        let Held::Data(list) = self.get(src) else { return self.leave() };
         let is_list = self.has_tag(list, tag::LIST);
         let other = self.b.ins().icmp_imm_u(IntCC::Equal, is_list, 0);
         self.leave_if(other);
