@@ -1,7 +1,7 @@
 //! Cases: one Markdown page is a small project and what is run in it.
 //!
 //! A fenced block whose info string has a path after the language is a file of the project; words
-//! after the path change how it is written (see [`Change`]). A `console` block holds the commands,
+//! after the path change how it is written (see `Change`). A `console` block holds the commands,
 //! one a line, each after `$ ` (`mxcp …`, or `cat` to show a file); without one it is `mxcp check`. Without a site file the project has
 //! the one of [`SITE`].
 

@@ -187,6 +187,21 @@ fn a_trail_is_followed_while_it_is_written() {
     follower.wait().unwrap();
 }
 
+/// The public key of a signing key.
+fn public(key: &str) -> String {
+    Signer::parse(key).unwrap().public().to_string()
+}
+
+/// Writes public keys and the new key, the latter closed to others, and says how a configuration refers
+/// to it.
+fn write_keys(project: &Project, old: &str, new: &str) -> String {
+    project.write("old.pub", &public(old));
+    project.write("new.pub", &public(new));
+    project.write("new.key", new);
+    fs::set_permissions(project.path("new.key"), Permissions::from_mode(0o600)).unwrap();
+    format!("file://{}", project.path("new.key").display())
+}
+
 #[test]
 fn keys_sign_hand_over_and_prove() {
     let (old, new) = ("07".repeat(32), "08".repeat(32));
@@ -195,14 +210,7 @@ fn keys_sign_hand_over_and_prove() {
     // The folder of the sink was not there: that is told, and does not stop the server.
     assert!(!project.path("kept").exists());
     fs::create_dir(project.path("kept")).unwrap();
-    let public = |key: &str| Signer::parse(key).unwrap().public().to_string();
-    for (file, text) in
-        [("old.pub", public(&old)), ("new.pub", public(&new)), ("new.key", new.clone())]
-    {
-        project.write(file, &text);
-    }
-    fs::set_permissions(project.path("new.key"), Permissions::from_mode(0o600)).unwrap();
-    let reference = format!("file://{}", project.path("new.key").display());
+    let reference = write_keys(&project, &old, &new);
     trail::user_file(
         &project,
         &format!("signing_key: ['{reference}', '{old}'], checkpoint_sink: kept/all.jsonl"),
