@@ -1,5 +1,6 @@
 //! Whether a result is as `return` declares. A null passes every type.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -283,9 +284,12 @@ fn are_different(items: &List<'_>) -> bool {
     items.iter().all(|item| seen.insert(identity(&item)))
 }
 
-/// A text that two values of one type share when they are the same.
+/// A text that two values of one type share when JSON writes them the same.
 fn identity(cell: &Cell<'_>) -> String {
     match cell {
+        // What is not finite is written as null.
+        Cell::F32(value) if !value.is_finite() => identity(&Cell::Null),
+        Cell::F64(value) if !value.is_finite() => identity(&Cell::Null),
         Cell::List(items) => {
             let items: String = items.iter().map(|item| identity(&item) + ",").collect();
             format!("[{items}]")
@@ -296,7 +300,8 @@ fn identity(cell: &Cell<'_>) -> String {
         }
         Cell::Map(entries) => {
             let entry = |(key, cell): &(Cell<'_>, Cell<'_>)| {
-                format!("{}:{},", identity(key), identity(cell))
+                let key = name_of(key).map_or_else(|| identity(key), Cow::into_owned);
+                format!("{key:?}:{},", identity(cell))
             };
             let mut entries: Vec<String> = entries.iter().map(entry).collect();
             entries.sort_unstable();

@@ -383,3 +383,20 @@ proptest! {
         threads.block_on(judge(&tool, policies.len()));
     }
 }
+
+/// JSON has one word for all that is no number, so two of them are one item twice.
+#[tokio::test]
+async fn what_is_not_finite_is_null_among_items_that_differ() {
+    for (items, differ) in [
+        ("['nan'::DOUBLE, NULL]", false),
+        ("['inf'::DOUBLE, '-inf'::DOUBLE]", false),
+        ("['nan'::FLOAT, 1]", true),
+        ("[MAP {'nan'::DOUBLE: 1}, MAP {'inf'::DOUBLE: 1}]", true),
+    ] {
+        let tool = format!(
+            "mxcp: 1\ntool:\n  name: t\n  return: {{ type: object, properties: {{ a: {{ type: array, uniqueItems: true }} }} }}\n  source:\n    code: |\n      SELECT {items} AS a\n"
+        );
+        let result = Served::new(&tool).call(&[]).await;
+        assert_eq!(result["isError"] != true, differ, "{result}\n{tool}");
+    }
+}
