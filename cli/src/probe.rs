@@ -24,13 +24,27 @@ const QUESTION: &str = "
         json_serialize_sql(unnest($texts)),
         ['error', 'error_type', 'error_message', 'position']) AS a)";
 
+/// Texts of one question: DuckDB holds the syntax trees of all of them at once.
+const TEXTS_PER_QUESTION: usize = 100;
+
 fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
     let mut session = Session::new(&Settings::default().open()?)?;
+    let mut answers = Vec::with_capacity(texts.len());
+    for texts in texts.chunks(TEXTS_PER_QUESTION) {
+        ask_some(&mut session, texts, &mut answers)?;
+    }
+    Ok(answers)
+}
+
+fn ask_some(
+    session: &mut Session,
+    texts: &[&str],
+    answers: &mut Vec<Analysis>,
+) -> Result<(), DuckError> {
     let list = texts.iter().map(|text| Bind::Text((*text).to_owned())).collect();
     let bound = Bind::List(BindType::Text, list);
     let mut rows = session.query(QUESTION, |_| Some(bound.clone()))?;
     let shapes = rows.shapes().to_vec();
-    let mut answers = Vec::with_capacity(texts.len());
     while let Some(chunk) = rows.next_chunk() {
         for row in 0..chunk.len() {
             let text = |column: usize| {
@@ -42,7 +56,7 @@ fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
             answers.push(answer(text(0).as_deref(), text(1).as_deref(), text(2), text(3)));
         }
     }
-    Ok(answers)
+    Ok(())
 }
 
 fn answer(

@@ -7,16 +7,23 @@
 //! interpreter itself, so there is no second opinion on what a condition means, and every answer has a
 //! witness: a caller, arguments and a result that can be shown.
 //!
+//! A condition is evaluated for the values of what it reads itself, once; a question about several walks
+//! the combinations and looks the answers up.
+//!
 //! Whatever lies outside of that fragment, and whatever would need more than [`MAX_WORLDS`] worlds, is
 //! unknown: the functions say `None`, and whoever asks stays silent.
 
+mod column;
 mod domain;
 mod fragment;
+mod question;
 mod table;
 mod world;
 
+pub use column::Answer;
 pub use fragment::Place;
-pub use table::{Answer, Table, decide};
+pub use question::{Point, Question};
+pub use table::{Table, decide};
 pub use world::{Binding, Witness, World};
 
 use mxcp_schemas::bundle::code::Program;

@@ -22,6 +22,7 @@ use crate::lint::{self, Subject};
 use crate::policy::{self, Checked, Context, Stage};
 use crate::project::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 use crate::source::Files;
+use crate::types::Store;
 use crate::{publish, types, waiver};
 
 /// An endpoint on its way into the bundle.
@@ -58,33 +59,43 @@ pub(crate) struct Shared<'a> {
     pub(crate) user_shape: &'a Arc<Shape>,
 }
 
+/// An endpoint as it was written, its types stored.
+pub(crate) struct Written {
+    file: Arc<str>,
+    text: Arc<str>,
+    read: File,
+    parameters: Vec<TypeId>,
+    result: Option<TypeId>,
+}
+
+impl Written {
+    /// Stores the types of an endpoint.
+    pub(crate) fn new(file: Arc<str>, text: Arc<str>, read: File, types: &mut Store) -> Self {
+        let document = &read.endpoint;
+        let parameters = document.parameters.iter().map(|p| types.add(&p.ty)).collect();
+        let result = document.result.as_ref().map(|ty| types.add(ty));
+        Self { file, text, read, parameters, result }
+    }
+}
+
 /// Compiles one endpoint as far as it is good.
 pub(crate) fn compile(
     shared: &Shared<'_>,
-    file: &Arc<str>,
-    text: &Arc<str>,
-    read: File,
-    bundle_types: &mut Types,
+    written: Written,
+    types: &Types,
     texts: &mut BTreeMap<Arc<str>, Arc<str>>,
     found: &mut Vec<Diagnostic>,
 ) -> Compiled {
+    let Written { file, text, read, parameters, result } = written;
     let document = read.endpoint;
+    let (file, text) = (&file, &text);
     let mut own = Vec::new();
     check_names(file, &document, &mut own);
-    let parameters: Vec<TypeId> =
-        document.parameters.iter().map(|p| types::store(bundle_types, &p.ty)).collect();
-    let result = document.result.as_ref().map(|ty| types::store(bundle_types, ty));
     let input_environment = environment(shared, &document, Stage::Input);
     let output_environment = environment(shared, &document, Stage::Output);
     let mut stage = |stage: Stage, environment: &Environment, policies: &[Policy]| {
-        let context = Context {
-            file,
-            text,
-            types: bundle_types,
-            result,
-            declared: document.result.as_ref(),
-            environment,
-        };
+        let context =
+            Context { file, text, types, result, declared: document.result.as_ref(), environment };
         let compiled = policies.iter().enumerate();
         compiled
             .filter_map(|(i, p)| policy::compile(&context, stage, i, p, &mut own))

@@ -10,6 +10,7 @@ pub mod body;
 pub mod cel;
 mod endpoint;
 pub mod lint;
+mod parallel;
 pub mod policy;
 pub mod project;
 pub mod prompt;

@@ -19,7 +19,7 @@ use std::cell::OnceCell;
 
 use mxcp_schemas::diagnostic::{Code, Diagnostic};
 
-use crate::analysis::{Condition, Facts, Table, decide};
+use crate::analysis::{Condition, Facts, Question, Table, decide};
 use crate::endpoint::Compiled;
 use crate::policy::{Checked, Stage};
 
@@ -37,8 +37,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) endpoint: &'a Compiled,
     /// what its conditions are about
     pub(crate) facts: Facts<'a>,
-    all: OnceCell<Option<Table>>,
-    single: OnceCell<Vec<Option<Table>>>,
+    table: OnceCell<Table>,
 }
 
 /// The lints, sorted by name.
@@ -72,7 +71,7 @@ pub(crate) struct Known(pub(crate) Vec<(&'static str, Vec<String>)>);
 impl<'a> Subject<'a> {
     /// An endpoint, about which nothing was decided yet.
     pub(crate) const fn new(endpoint: &'a Compiled, facts: Facts<'a>) -> Self {
-        Self { endpoint, facts, all: OnceCell::new(), single: OnceCell::new() }
+        Self { endpoint, facts, table: OnceCell::new() }
     }
 
     /// Its policies, those of the input first.
@@ -82,31 +81,33 @@ impl<'a> Subject<'a> {
         input.chain(output).collect()
     }
 
-    /// The conditions of all policies together, in the order of [`Self::policies`].
-    pub(crate) fn all(&self) -> Option<&Table> {
-        self.all.get_or_init(|| self.decide(&self.policies())).as_ref()
-    }
-
-    /// The condition of each policy by itself.
-    pub(crate) fn single(&self) -> &[Option<Table>] {
-        self.single.get_or_init(|| {
-            self.policies().iter().map(|policy| self.decide(std::slice::from_ref(policy))).collect()
-        })
-    }
-
-    /// Some conditions together.
-    pub(crate) fn decide(&self, policies: &[(Stage, &Checked)]) -> Option<Table> {
-        let conditions: Vec<Condition<'_>> = policies
-            .iter()
-            .map(|(_, policy)| Condition { tree: &policy.tree, program: &policy.program })
-            .collect();
-        decide(&self.facts, &conditions)
+    /// Asks about the conditions of some policies, by their places in [`Self::policies`]. What is
+    /// asked about one at a time has a small world even where all of them together have none.
+    pub(crate) fn ask<T>(
+        &self,
+        policies: &[usize],
+        answer: impl Fn(Question<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let all = self.policies();
+        let decided = |policies: &mut dyn Iterator<Item = &Checked>| {
+            let conditions: Vec<Condition<'_>> = policies
+                .map(|policy| Condition { tree: &policy.tree, program: &policy.program })
+                .collect();
+            decide(&self.facts, &conditions)
+        };
+        let table = self.table.get_or_init(|| decided(&mut all.iter().map(|(_, policy)| *policy)));
+        let together = table.question(policies).and_then(&answer);
+        if together.is_some() || table.is_hopeless(policies) {
+            return together;
+        }
+        let mut asked = policies.iter().filter_map(|at| all.get(*at)).map(|(_, policy)| *policy);
+        let own = decided(&mut asked);
+        let places: Vec<usize> = (0..policies.len()).collect();
+        own.question(&places).and_then(answer)
     }
 
     /// Whether a policy takes effect always (`true`) or never (`false`), where that is known.
     pub(crate) fn constant(&self, policy: usize) -> Option<bool> {
-        let table = self.single().get(policy)?.as_ref()?;
-        let fires = table.answer(0, 0).fires();
-        table.find(|world| table.answer(0, world).fires() != fires).is_none().then_some(fires)
+        self.ask(&[policy], |question| Some(question.always(0))).flatten()
     }
 }

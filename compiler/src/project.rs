@@ -1,6 +1,7 @@
 //! A project as a whole: the site file, all endpoint files, what they are to one another.
 
 mod code;
+mod file;
 mod manifest;
 
 use std::collections::BTreeMap;
@@ -8,29 +9,28 @@ use std::sync::Arc;
 
 use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::container::Bundle;
-use mxcp_schemas::bundle::definition::{Body, Endpoints, Kind, Predicates, Types};
+use mxcp_schemas::bundle::definition::{Body, Endpoints, Kind, Predicates};
 use mxcp_schemas::bundle::source::Sources;
-use mxcp_schemas::diagnostic::{self, Code, Diagnostic, Span};
-use mxcp_schemas::document::endpoint::{self, Test};
+use mxcp_schemas::diagnostic::{self, Code, Diagnostic};
+use mxcp_schemas::document::endpoint::Test;
 use mxcp_schemas::document::site::{self, Profile, Site};
 use mxcp_schemas::document::user;
-use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 pub use code::CODES;
 use code::{
-    DUPLICATE, NO_PROFILE, NO_SECRET, NO_SITE, NOT_AN_ENDPOINT, OVERLAP, READ_ONLY, TOO_MANY,
-    UNREADABLE, WRITES, WRONG_FOLDER, YAML_SUFFIX,
+    DUPLICATE, NO_PROFILE, NO_SECRET, NO_SITE, OVERLAP, READ_ONLY, TOO_MANY, UNREADABLE, WRITES,
 };
 pub(crate) use code::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 pub use manifest::audit;
 
 use crate::body::{self, Rules};
 use crate::cel::shape::Shape;
-use crate::endpoint::{self as unit, Compiled as Unit, Shared};
+use crate::endpoint::{self as unit, Compiled as Unit, Shared, Written};
 use crate::lint::{self, Known};
 use crate::source::Files;
 use crate::sql::SqlProbe;
-use crate::{types, uri};
+use crate::types::Store;
+use crate::{parallel, types, uri};
 
 /// The file that marks a project's root.
 pub const SITE_FILE: &str = "mxcp-site.yml";
@@ -108,15 +108,7 @@ impl Driver<'_> {
 
     /// The text of a file, kept for diagnostics.
     fn text(&mut self, file: &Arc<str>, code: &'static Code) -> Option<Arc<str>> {
-        let bytes = match self.files.read(file, MAX_DOCUMENT_BYTES + 1) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let message = format!("`{file}` cannot be used: {error}");
-                self.found.push(Diagnostic::new(code, file, None, message));
-                return None;
-            }
-        };
-        match yaml::decode(file, &bytes) {
+        match file::text(self.files, file, code) {
             Ok(text) => {
                 self.texts.insert(Arc::clone(file), Arc::clone(&text));
                 Some(text)
@@ -166,18 +158,12 @@ impl Driver<'_> {
         };
         let shared =
             Shared { files: self.files, rules, attributes: &attributes, user_shape: &user_shape };
-        let mut types = Types::default();
-        let mut units = Vec::new();
         let folders = [
             (paths.tools.as_str(), Kind::Tool),
             (paths.resources.as_str(), Kind::Resource),
             (paths.prompts.as_str(), Kind::Prompt),
         ];
-        for (folder, kind) in folders {
-            for file in self.list(folder) {
-                units.extend(self.unit(&shared, &file, kind, &folders, &mut types));
-            }
-        }
+        let (mut units, types) = self.units(&shared, &folders);
         units.sort_by(|a, b| key(a).cmp(&key(b)));
         self.judge_sql(&mut units, &profile, probe);
         self.among(&units);
@@ -246,49 +232,37 @@ impl Driver<'_> {
         files
     }
 
-    fn unit(
-        &mut self,
-        shared: &Shared<'_>,
-        file: &Arc<str>,
-        kind: Kind,
-        folders: &[(&str, Kind)],
-        types: &mut Types,
-    ) -> Option<Unit> {
-        let text = self.text(file, &UNREADABLE)?;
-        let (read, found) = endpoint::read(file, &text);
-        let not_one = found.iter().any(|d| {
-            d.code == &mxcp_schemas::document::code::NOT_ONE_ENDPOINT
-                && d.message.contains("none of")
+    /// Reads and compiles all endpoint files. Stored types are numbered in the order of the files.
+    fn units(&mut self, shared: &Shared<'_>, folders: &[(&str, Kind)]) -> (Vec<Unit>, Store) {
+        let mut listed = Vec::new();
+        for (folder, kind) in folders {
+            listed.extend(self.list(folder).into_iter().map(|file| (file, *kind)));
+        }
+        let files = self.files;
+        let read = parallel::map(listed, |(file, kind)| file::read(files, file, kind, folders));
+        let mut types = Store::default();
+        let mut written = Vec::new();
+        for read in read {
+            self.found.extend(read.found);
+            if let Some(text) = &read.text {
+                self.texts.insert(Arc::clone(&read.file), Arc::clone(text));
+            }
+            if let (Some(text), Some(document)) = (read.text, read.document) {
+                written.push(Written::new(read.file, text, document, &mut types));
+            }
+        }
+        let compiled = parallel::map(written, |written| {
+            let (mut texts, mut found) = (BTreeMap::new(), Vec::new());
+            let unit = unit::compile(shared, written, types.types(), &mut texts, &mut found);
+            (unit, texts, found)
         });
-        if not_one {
-            self.found.push(
-                Diagnostic::new(
-                    &NOT_AN_ENDPOINT,
-                    file,
-                    Span::new(0, 0),
-                    "the file has none of `tool`, `resource` and `prompt` and is skipped",
-                )
-                .did_you_mean_key(&text),
-            );
-            return None;
+        let mut units = Vec::with_capacity(compiled.len());
+        for (unit, texts, found) in compiled {
+            units.push(unit);
+            self.texts.extend(texts);
+            self.found.extend(found);
         }
-        self.found.extend(found);
-        if file.ends_with(".yaml") {
-            let message = "files that end in `.yaml` are read here and not by MXCP";
-            self.found.push(Diagnostic::new(&YAML_SUFFIX, file, None, message));
-        }
-        let read = read?;
-        if read.endpoint.kind != kind {
-            let right = folders.iter().find(|(_, k)| *k == read.endpoint.kind);
-            let folder = right.map_or("", |(folder, _)| *folder);
-            let message =
-                format!("a {} does not belong in this folder", read.endpoint.kind.as_str());
-            self.found.push(
-                Diagnostic::new(&WRONG_FOLDER, file, read.endpoint.identity.span, message)
-                    .help(format!("move the file to `{folder}/`")),
-            );
-        }
-        Some(unit::compile(shared, file, &text, read, types, &mut self.texts, &mut self.found))
+        (units, types)
     }
 
     /// Asks DuckDB about all statements at once.
@@ -407,26 +381,6 @@ impl Driver<'_> {
     }
 }
 
-/// A misspelt root key is the likeliest reason why a file is no endpoint.
-trait RootKey {
-    fn did_you_mean_key(self, text: &str) -> Self;
-}
-
-impl RootKey for Diagnostic {
-    fn did_you_mean_key(self, text: &str) -> Self {
-        let mut keys = text.lines().filter_map(|line| {
-            let key = line.split(':').next()?;
-            let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic());
-            (plain && line.len() > key.len()).then_some(key)
-        });
-        let near = keys.find_map(|key| diagnostic::closest(key, ["tool", "resource", "prompt"]));
-        match near {
-            Some(near) => self.help(format!("did you mean `{near}:`?")),
-            None => self,
-        }
-    }
-}
-
 fn key(unit: &Unit) -> (Kind, &str, &str) {
     (unit.document.kind, unit.identity(), &unit.file)
 }
@@ -451,7 +405,7 @@ fn emit(
     profile_name: &str,
     profile: &Profile,
     units: &[Unit],
-    mut types: Types,
+    mut types: Store,
     texts: &BTreeMap<Arc<str>, Arc<str>>,
 ) -> Bundle {
     let mut predicates = Predicates::default();
@@ -464,7 +418,7 @@ fn emit(
     let sources = texts.iter().map(|(file, text)| (file.to_string(), text.to_string())).collect();
     Bundle {
         manifest,
-        types,
+        types: types.into_types(),
         endpoints: Endpoints { entries },
         predicates,
         sources: Sources { files: sources },

@@ -2,7 +2,7 @@
 
 /// The files of a project as the compiler sees them. Paths are relative to the project root, with
 /// `/` between folders and without `.` or `..`.
-pub trait Files {
+pub trait Files: Sync {
     /// All files below a folder, at any depth, sorted.
     ///
     /// # Errors

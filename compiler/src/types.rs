@@ -1,5 +1,6 @@
 //! Declared types as the bundle stores them and as conditions see them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mxcp_policy::ty::{Field, Record, Ty};
@@ -12,53 +13,77 @@ use serde_json::Number;
 
 use crate::cel::shape::{Bound, Shape};
 
-/// Adds a declared type to the bundle's, children first.
-pub fn store(types: &mut Types, ty: &Type) -> TypeId {
-    let count = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| n.value);
-    let kind = match ty.name.value {
-        TypeName::String => TypeKind::String {
-            format: ty.format.as_ref().map(|f| f.value),
-            min_length: count(&ty.min_length),
-            max_length: count(&ty.max_length),
-            pattern: ty.pattern.as_ref().map(|p| p.value.clone()),
-        },
-        TypeName::Number | TypeName::Integer => {
-            let bound = |n: &Option<Spanned<Number>>| n.as_ref().map(|n| n.value.to_string());
-            TypeKind::Number {
-                integer: ty.name.value == TypeName::Integer,
-                bounds: Bounds {
-                    minimum: bound(&ty.minimum),
-                    maximum: bound(&ty.maximum),
-                    exclusive_minimum: bound(&ty.exclusive_minimum),
-                    exclusive_maximum: bound(&ty.exclusive_maximum),
-                    multiple_of: bound(&ty.multiple_of),
-                },
+/// The types of a bundle while they are gathered: each is stored once, however often it is declared.
+#[derive(Debug, Default)]
+pub struct Store {
+    types: Types,
+    known: HashMap<Stored, TypeId>,
+}
+
+impl Store {
+    /// Adds a declared type, children first.
+    pub fn add(&mut self, ty: &Type) -> TypeId {
+        let count = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| n.value);
+        let kind = match ty.name.value {
+            TypeName::String => TypeKind::String {
+                format: ty.format.as_ref().map(|f| f.value),
+                min_length: count(&ty.min_length),
+                max_length: count(&ty.max_length),
+                pattern: ty.pattern.as_ref().map(|p| p.value.clone()),
+            },
+            TypeName::Number | TypeName::Integer => {
+                let bound = |n: &Option<Spanned<Number>>| n.as_ref().map(|n| n.value.to_string());
+                TypeKind::Number {
+                    integer: ty.name.value == TypeName::Integer,
+                    bounds: Bounds {
+                        minimum: bound(&ty.minimum),
+                        maximum: bound(&ty.maximum),
+                        exclusive_minimum: bound(&ty.exclusive_minimum),
+                        exclusive_maximum: bound(&ty.exclusive_maximum),
+                        multiple_of: bound(&ty.multiple_of),
+                    },
+                }
             }
+            TypeName::Boolean => TypeKind::Boolean,
+            TypeName::Array => TypeKind::Array {
+                items: ty.items.as_ref().map(|items| self.add(items)),
+                min_items: count(&ty.min_items),
+                max_items: count(&ty.max_items),
+                unique_items: ty.unique_items,
+            },
+            TypeName::Object => TypeKind::Object {
+                properties: ty
+                    .properties
+                    .iter()
+                    .map(|p| Property {
+                        name: p.name.value.clone(),
+                        ty: self.add(&p.ty),
+                        required: is_required(ty, &p.name.value),
+                    })
+                    .collect(),
+                additional: ty.additional,
+            },
+        };
+        let choices = ty.choices.iter().map(|c| c.value.to_string()).collect();
+        let stored = Stored { kind, sensitive: ty.sensitive, choices };
+        if let Some(known) = self.known.get(&stored) {
+            return *known;
         }
-        TypeName::Boolean => TypeKind::Boolean,
-        TypeName::Array => TypeKind::Array {
-            items: ty.items.as_ref().map(|items| store(types, items)),
-            min_items: count(&ty.min_items),
-            max_items: count(&ty.max_items),
-            unique_items: ty.unique_items,
-        },
-        TypeName::Object => TypeKind::Object {
-            properties: ty
-                .properties
-                .iter()
-                .map(|p| Property {
-                    name: p.name.value.clone(),
-                    ty: store(types, &p.ty),
-                    required: is_required(ty, &p.name.value),
-                })
-                .collect(),
-            additional: ty.additional,
-        },
-    };
-    let choices = ty.choices.iter().map(|c| c.value.to_string()).collect();
-    let id = TypeId(u32::try_from(types.nodes.len()).unwrap_or(u32::MAX));
-    types.nodes.push(Stored { kind, sensitive: ty.sensitive, choices });
-    id
+        let id = TypeId(u32::try_from(self.types.nodes.len()).unwrap_or(u32::MAX));
+        self.types.nodes.push(stored.clone());
+        self.known.insert(stored, id);
+        id
+    }
+
+    /// All that was added.
+    pub const fn types(&self) -> &Types {
+        &self.types
+    }
+
+    /// All that was added.
+    pub fn into_types(self) -> Types {
+        self.types
+    }
 }
 
 /// The type of a declared value in a condition. `name` is what diagnostics call it.

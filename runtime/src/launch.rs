@@ -12,7 +12,7 @@ use crate::bundle::{Accepted, Bundle, BundleError, RollbackError};
 use crate::config::{self, Config, ConfigError, Process, Surroundings as _, Wanted};
 use crate::duckdb::{DuckError, Pool, Settings};
 use crate::limits::{Limits, UnknownLimit};
-use crate::serve::{Around, Runtime, StartError};
+use crate::serve::{Around, Linked, Runtime, StartError};
 
 /// How a runtime is started.
 #[derive(Debug, Clone, Default)]
@@ -100,15 +100,32 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
         secrets: &manifest.secrets,
     };
     let config = config::load(launch.config.as_deref(), &process, wanted)?;
-    let pool = open_database(&manifest.duckdb, &manifest.limits, launch)?;
+    let open = || open_database(&manifest.duckdb, &manifest.limits, launch);
+    // Either takes some milliseconds, and neither needs the other.
+    let (pool, linked) = meanwhile(open, || Linked::of(&opened));
+    let (pool, linked) = (pool?, linked?);
     let (trail, redactor) = open_trail(&manifest.audit, &config, &launch.root, launch.audit)?;
     trail.set_bundle(&bundle.header().digest_hex());
     let around = Around { trail, redactor, pool: Some(pool) };
-    let runtime = Runtime::of(&opened, around)?;
+    let runtime = Runtime::new(linked, around);
     if launch.jit {
         compile_in_background(&runtime);
     }
     Ok((Arc::new(runtime), config))
+}
+
+/// Does one thing while another is done, in turn where there is no second thread.
+fn meanwhile<A: Send, B>(other: impl Fn() -> A + Sync, this: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let begun = std::thread::Builder::new().spawn_scoped(scope, &other);
+        let this = this();
+        let other = match begun.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(other)) => other,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => other(),
+        };
+        (other, this)
+    })
 }
 
 fn open_database(

@@ -12,7 +12,6 @@ use crate::arguments::Parameters;
 use crate::audit::Trail;
 use crate::audit::redact::Redactor;
 use crate::auth::provider::Person;
-use crate::bundle::Bundle;
 use crate::check::Checks;
 use crate::duckdb::Pool;
 use crate::endpoint::prepared::{self, Machinery, PrepareError, Prepared};
@@ -25,18 +24,24 @@ use crate::prompt::Renderer;
 /// Everything that calls need.
 #[derive(Debug)]
 pub struct Runtime {
+    linked: Linked,
+    no_parameters: Parameters,
+    trail: Trail,
+    redactor: Redactor,
+    pool: Option<Pool>,
+    gate: Gate,
+}
+
+/// What follows from a bundle alone.
+#[derive(Debug)]
+pub struct Linked {
     manifest: Manifest,
     digest: String,
     checks: Checks,
     symbols: Symbols,
     machinery: Machinery,
     catalog: Catalog,
-    no_parameters: Parameters,
     renderer: Renderer,
-    trail: Trail,
-    redactor: Redactor,
-    pool: Option<Pool>,
-    gate: Gate,
     limits: Limits,
 }
 
@@ -68,28 +73,20 @@ pub struct Around {
     pub pool: Option<Pool>,
 }
 
-impl Runtime {
-    /// Puts a bundle to work.
+impl Linked {
+    /// Reads and links what an opened bundle holds.
     ///
     /// # Errors
     /// When it breaks a rule that the compiler keeps.
-    pub fn open(bundle: &Bundle, around: Around) -> Result<Self, StartError> {
-        Self::of(&bundle.contents()?, around)
+    pub fn of(opened: &Opened<'_>) -> Result<Self, StartError> {
+        Self::new(owned(opened)?, opened.header.digest_hex())
     }
 
-    /// Puts an opened bundle to work.
-    ///
-    /// # Errors
-    /// When it breaks a rule that the compiler keeps.
-    pub fn of(opened: &Opened<'_>, around: Around) -> Result<Self, StartError> {
-        Self::new(owned(opened)?, opened.header.digest_hex(), around)
-    }
-
-    /// Puts the contents of a bundle to work.
+    /// Links the contents of a bundle with this digest.
     ///
     /// # Errors
     /// When they break a rule that the compiler keeps.
-    pub fn new(contents: Contents, digest: String, around: Around) -> Result<Self, StartError> {
+    pub fn new(contents: Contents, digest: String) -> Result<Self, StartError> {
         let Contents { manifest, types, endpoints, predicates, sources: _ } = contents;
         let limits = Limits::new(&manifest.limits)?;
         let mut symbols = Symbols::default();
@@ -101,15 +98,24 @@ impl Runtime {
             symbols,
             machinery,
             catalog: Catalog::new(endpoints),
-            no_parameters: Parameters::none(),
             renderer: Renderer::new(size(limits.max_template_output_bytes)),
-            trail: around.trail,
-            redactor: around.redactor,
-            pool: around.pool,
-            gate: Gate::new(&limits),
             limits,
             manifest,
         })
+    }
+}
+
+impl Runtime {
+    /// Puts a linked bundle to work.
+    pub fn new(linked: Linked, around: Around) -> Self {
+        Self {
+            gate: Gate::new(&linked.limits),
+            linked,
+            no_parameters: Parameters::none(),
+            trail: around.trail,
+            redactor: around.redactor,
+            pool: around.pool,
+        }
     }
 
     /// Somebody of whom nothing is known.
@@ -140,10 +146,10 @@ impl Runtime {
 
     fn vocabulary(&self) -> Vocabulary<'_> {
         Vocabulary {
-            symbols: &self.symbols,
-            attributes: &self.manifest.user_attributes,
-            checks: &self.checks,
-            memory: self.machinery.memory(),
+            symbols: &self.linked.symbols,
+            attributes: &self.linked.manifest.user_attributes,
+            checks: &self.linked.checks,
+            memory: self.linked.machinery.memory(),
         }
     }
 
@@ -152,48 +158,48 @@ impl Runtime {
     /// # Errors
     /// When the bundle breaks a rule that the compiler keeps.
     pub fn prepared<'e>(&self, endpoint: &'e Endpoint) -> Result<&'e Prepared, &'e PrepareError> {
-        let users = prepared::users(self.manifest.user_attributes.len());
-        endpoint.prepared(&self.machinery, &self.checks, users)
+        let users = prepared::users(self.linked.manifest.user_attributes.len());
+        endpoint.prepared(&self.linked.machinery, &self.linked.checks, users)
     }
 
     /// What the bundle says of itself.
     pub const fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.linked.manifest
     }
 
     /// The name of the project.
     pub fn project(&self) -> &str {
-        &self.manifest.project
+        &self.linked.manifest.project
     }
 
     /// The digest of the bundle, in hexadecimal.
     pub fn digest(&self) -> &str {
-        &self.digest
+        &self.linked.digest
     }
 
     /// The endpoints.
     pub const fn catalog(&self) -> &Catalog {
-        &self.catalog
+        &self.linked.catalog
     }
 
     /// Declared types.
     pub const fn checks(&self) -> &Checks {
-        &self.checks
+        &self.linked.checks
     }
 
     /// The strings that conditions mention.
     pub const fn symbols(&self) -> &Symbols {
-        &self.symbols
+        &self.linked.symbols
     }
 
     /// Conditions and plans.
     pub const fn machinery(&self) -> &Machinery {
-        &self.machinery
+        &self.linked.machinery
     }
 
     /// The limits of the server.
     pub const fn limits(&self) -> &Limits {
-        &self.limits
+        &self.linked.limits
     }
 
     /// Where calls are recorded.
@@ -207,7 +213,7 @@ impl Runtime {
 
     /// How long a statement may run: what the database's configuration says, or the limit.
     pub(crate) fn query_timeout_ms(&self) -> u64 {
-        self.manifest.duckdb.query_timeout_ms.unwrap_or(self.limits.query_timeout_ms)
+        self.linked.manifest.duckdb.query_timeout_ms.unwrap_or(self.linked.limits.query_timeout_ms)
     }
 
     pub(crate) const fn redactor(&self) -> &Redactor {
@@ -215,7 +221,7 @@ impl Runtime {
     }
 
     pub(crate) const fn renderer(&self) -> &Renderer {
-        &self.renderer
+        &self.linked.renderer
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
@@ -228,7 +234,7 @@ impl Runtime {
     }
 
     pub(crate) const fn records_output(&self) -> bool {
-        self.manifest.audit.output_data
+        self.linked.manifest.audit.output_data
     }
 }
 

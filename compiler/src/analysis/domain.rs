@@ -6,7 +6,7 @@ use mxcp_schemas::document::ty::Type;
 
 use super::fragment::{Fragment, Place, Seen};
 use super::world::Binding;
-use super::{Facts, MAX_LIST_LITERALS, MAX_WORLDS};
+use super::{Facts, MAX_LIST_LITERALS};
 
 /// Texts that stand for all that no condition mentions; what a type refuses is passed over.
 const FRESH: [&str; 12] = [
@@ -24,14 +24,11 @@ const FRESH: [&str; 12] = [
     "0",
 ];
 
-/// The values of each attribute. `None` when they are too many, or when none can be found that a
+/// The values of each attribute; `None` where they are too many, or where none can be found that the
 /// declared type accepts.
-pub(super) fn domains(fragment: &Fragment, facts: &Facts<'_>) -> Option<Vec<Vec<Binding>>> {
+pub(super) fn domains(fragment: &Fragment, facts: &Facts<'_>) -> Vec<Option<Vec<Binding>>> {
     let components = components(fragment);
-    let mut domains = Vec::with_capacity(fragment.seen.len());
-    let mut worlds = 1_usize;
-    for (index, seen) in fragment.seen.iter().enumerate() {
-        let component = components.get(index)?;
+    let of = |(seen, component): (&Seen, &usize)| {
         let members = || {
             let all = fragment.seen.iter().zip(&components);
             all.filter(|(_, other)| *other == component).map(|(seen, _)| seen)
@@ -42,11 +39,9 @@ pub(super) fn domains(fragment: &Fragment, facts: &Facts<'_>) -> Option<Vec<Vec<
                 literals.push(literal);
             }
         }
-        let domain = domain(seen, facts, &literals, members().count())?;
-        worlds = worlds.checked_mul(domain.len()).filter(|worlds| *worlds <= MAX_WORLDS)?;
-        domains.push(domain);
-    }
-    Some(domains)
+        domain(seen, facts, &literals, members().count())
+    };
+    fragment.seen.iter().zip(&components).map(of).collect()
 }
 
 /// Which attributes are compared with one another, directly or by way of others.

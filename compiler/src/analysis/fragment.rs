@@ -30,9 +30,11 @@ pub(super) struct Seen {
 }
 
 /// The attributes of some conditions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fragment {
     pub(super) seen: Vec<Seen>,
+    /// attributes that the condition at hand reads, by index
+    reads: Vec<usize>,
     /// loop variables, and the list whose elements they are
     locals: BTreeMap<String, usize>,
 }
@@ -45,10 +47,15 @@ enum Operand {
 }
 
 impl Fragment {
-    /// Adds what a condition reads. `None` when it lies outside of the fragment.
-    pub(super) fn add(&mut self, tree: &Typed) -> Option<()> {
-        self.locals.clear();
-        self.condition(tree, tree.tree.root)
+    /// Adds what a condition reads: the indexes of its attributes. `None`, and nothing is added, when
+    /// it lies outside of the fragment.
+    pub(super) fn add(&mut self, tree: &Typed) -> Option<Vec<usize>> {
+        let before = self.clone();
+        if self.condition(tree, tree.tree.root).is_none() {
+            *self = before;
+            return None;
+        }
+        Some(std::mem::take(&mut self.reads))
     }
 
     fn condition(&mut self, tree: &Typed, id: ExprId) -> Option<()> {
@@ -210,8 +217,17 @@ impl Fragment {
         self.place(place, tree.ty(id).clone()).map(Operand::Place)
     }
 
-    /// The index of an attribute. `None` when it lies inside another one that is read as a whole.
+    /// The index of an attribute that the condition reads. `None` when it lies inside another one
+    /// that is read as a whole.
     fn place(&mut self, place: Place, ty: Ty) -> Option<usize> {
+        let index = self.index(place, ty)?;
+        if !self.reads.contains(&index) {
+            self.reads.push(index);
+        }
+        Some(index)
+    }
+
+    fn index(&mut self, place: Place, ty: Ty) -> Option<usize> {
         if let Some(known) = self.seen.iter().position(|seen| seen.place == place) {
             if let Some(seen) = self.seen.get_mut(known).filter(|seen| seen.ty == Ty::Dyn) {
                 seen.ty = ty;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use mxcp_policy::datum::{Datum, Instant, Span, Symbols};
 use mxcp_schemas::bundle::code::Slot;
 use serde_json::{Map, Value as Json};
 
@@ -62,25 +61,6 @@ impl Binding {
             Self::Duration(seconds, _) => Json::from(format!("PT{seconds}S")),
         })
     }
-
-    fn datum(&self, symbols: &Symbols) -> Datum {
-        match self {
-            Self::Absent | Self::Null => Datum::Null,
-            Self::Bool(value) => Datum::Bool(*value),
-            Self::Int(value) => Datum::Int(*value),
-            Self::Double(value) => Datum::Double(*value),
-            Self::Text(text) => Datum::String(symbols.text(text.as_str())),
-            Self::Texts(texts) => {
-                Datum::List(texts.iter().map(|t| Datum::String(symbols.text(t.as_str()))).collect())
-            }
-            Self::Timestamp(seconds, nanos) => {
-                Datum::Timestamp(Instant { seconds: *seconds, nanos: *nanos })
-            }
-            Self::Duration(seconds, nanos) => {
-                Datum::Duration(Span { seconds: *seconds, nanos: *nanos })
-            }
-        }
-    }
 }
 
 /// One value for each attribute, in the order of the attributes.
@@ -89,39 +69,11 @@ pub struct World<'t> {
     pub(super) places: Vec<(&'t Place, &'t Binding)>,
 }
 
-/// What the interpreter is given.
-pub(super) struct Given {
-    pub(super) user: Vec<Datum>,
-    pub(super) params: Vec<Datum>,
-    pub(super) response: Datum,
-}
-
 impl World<'_> {
     /// The value of an attribute, if conditions read it.
     pub fn get(&self, slot: Slot) -> Option<&Binding> {
         let whole = |place: &Place| place.slot == slot && place.path.is_empty();
         self.places.iter().find(|(place, _)| whole(place)).map(|(_, binding)| *binding)
-    }
-
-    /// The inputs of conditions. What no condition reads is null.
-    pub(super) fn given(&self, facts: &Facts<'_>, symbols: &Symbols) -> Given {
-        let user = facts.environment.user.as_ref().map_or(0, |record| record.fields.len());
-        let mut given = Given {
-            user: vec![Datum::Null; user],
-            params: vec![Datum::Null; facts.environment.params.len()],
-            response: Datum::Null,
-        };
-        for (place, binding) in &self.places {
-            let input = match place.slot {
-                Slot::User(n) => given.user.get_mut(usize::from(n)),
-                Slot::Param(n) => given.params.get_mut(usize::from(n)),
-                _ => Some(&mut given.response),
-            };
-            if let Some(input) = input {
-                put(input, &place.path, binding, symbols);
-            }
-        }
-        given
     }
 
     /// The world as documents that can be shown and replayed.
@@ -184,31 +136,6 @@ impl fmt::Display for Witness {
         }
         if parts.is_empty() { f.write_str("any call") } else { f.write_str(&parts.join(", ")) }
     }
-}
-
-/// Puts a value below an input, making maps on the way.
-fn put(input: &mut Datum, path: &[String], binding: &Binding, symbols: &Symbols) {
-    let Some((first, rest)) = path.split_first() else {
-        *input = binding.datum(symbols);
-        return;
-    };
-    let mut entries = match std::mem::replace(input, Datum::Null) {
-        Datum::Map(entries) => entries.into_vec(),
-        _ => Vec::new(),
-    };
-    let at = match entries.iter().position(|(key, _)| *key.text == **first) {
-        Some(at) => Some(at),
-        None if rest.is_empty() && *binding == Binding::Absent => None,
-        None => {
-            entries.push((symbols.text(first.as_str()), Datum::Null));
-            Some(entries.len() - 1)
-        }
-    };
-    if let Some((_, value)) = at.and_then(|at| entries.get_mut(at)) {
-        put(value, rest, binding, symbols);
-    }
-    entries.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-    *input = Datum::Map(entries.into());
 }
 
 fn nest(fields: &mut Map<String, Json>, first: &str, rest: &[String], value: Json) {

@@ -33,10 +33,10 @@ fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
         if !matches!(policy.action.effect, Effect::Refuse) || subject.constant(index).is_some() {
             continue;
         }
-        let Some(table) = subject.single().get(index).and_then(Option::as_ref) else { continue };
-        let reachable = table
-            .find(|world| table.answer(0, world).fires() && is_authenticated(&table.world(world)));
-        if reachable.is_some()
+        let unreachable = subject.ask(&[index], |question| {
+            question.none(|point| point.answer(0).fires() && is_authenticated(&point.world()))
+        });
+        if unreachable != Some(true)
             || policy.condition.contains("'anonymous'")
             || policy.condition.contains("\"anonymous\"")
         {

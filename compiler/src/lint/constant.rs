@@ -106,5 +106,5 @@ fn constant(subject: &Subject<'_>, tree: &Typed, id: ExprId) -> Option<Answer> {
     let (compiled, _) = cel::condition(tree.tree.source(id), subject.facts.environment);
     let (program, part) = compiled?;
     let condition = Condition { tree: &part, program: &program };
-    decide(&subject.facts, &[condition])?.constant(0)
+    decide(&subject.facts, &[condition]).question(&[0])?.constant(0)
 }

@@ -4,7 +4,7 @@ use mxcp_policy::action::Effect;
 use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity};
 
 use super::{Lint, Subject};
-use crate::policy::{Checked, Stage};
+use crate::policy::Checked;
 
 pub(super) static LINT: Lint = Lint { code: &CODE, check };
 
@@ -23,38 +23,35 @@ static CODE: Code = Code {
 
 fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let policies = subject.policies();
-    let refusing: Vec<(Stage, &Checked)> = policies
-        .iter()
-        .enumerate()
-        .filter(|(index, (_, policy))| {
-            matches!(policy.action.effect, Effect::Refuse) && subject.constant(*index).is_none()
-        })
-        .map(|(_, policy)| *policy)
-        .collect();
+    let refuses = |index: &usize| {
+        let policy = policies.get(*index);
+        policy.is_some_and(|(_, policy)| matches!(policy.action.effect, Effect::Refuse))
+            && subject.constant(*index).is_none()
+    };
+    let refusing: Vec<usize> = (0..policies.len()).filter(refuses).collect();
     let Some(together) = smallest(subject, &refusing) else { return Vec::new() };
+    let together: Vec<&Checked> =
+        together.iter().filter_map(|at| policies.get(*at)).map(|(_, policy)| *policy).collect();
     let Some((last, others)) = together.split_last() else { return Vec::new() };
     let file = &subject.endpoint.file;
-    let names: Vec<String> =
-        others.iter().map(|(_, policy)| format!("`{}`", policy.name)).collect();
+    let names: Vec<String> = others.iter().map(|policy| format!("`{}`", policy.name)).collect();
     let message =
-        format!("`{}` refuses every call that {} lets through", last.1.name, names.join(" and "));
-    let mut finding = Diagnostic::new(&CODE, file, last.1.condition_span, message)
+        format!("`{}` refuses every call that {} lets through", last.name, names.join(" and "));
+    let mut finding = Diagnostic::new(&CODE, file, last.condition_span, message)
         .help("nobody can call this; join the conditions, as in `!(user.role in ['a', 'b'])`");
-    for (_, other) in others {
+    for other in others {
         finding = finding.related(file, other.condition_span, "and this refuses the others");
     }
     vec![finding]
 }
 
-/// Two policies that refuse everything between them, else all of them if they do.
-fn smallest<'p>(
-    subject: &Subject<'_>,
-    refusing: &[(Stage, &'p Checked)],
-) -> Option<Vec<(Stage, &'p Checked)>> {
-    let everything = |those: &[(Stage, &Checked)]| {
-        subject.decide(those).is_some_and(|table| {
-            table.find(|world| (0..those.len()).all(|p| !table.answer(p, world).fires())).is_none()
-        })
+/// The fewest policies that refuse everything together: two of them, else all.
+fn smallest(subject: &Subject<'_>, refusing: &[usize]) -> Option<Vec<usize>> {
+    let everything = |those: &[usize]| {
+        let refused = subject.ask(those, |question| {
+            question.none(|point| (0..those.len()).all(|policy| !point.answer(policy).fires()))
+        });
+        refused == Some(true)
     };
     for (index, one) in refusing.iter().enumerate() {
         for other in refusing.iter().take(index) {

@@ -54,6 +54,6 @@ pub(super) fn same(
     if subject.constant(a).is_some() || subject.constant(b).is_some() {
         return false;
     }
-    let table = subject.decide(&[*one, *other]);
-    table.is_some_and(|table| table.implies(0, &[1]) && table.implies(1, &[0]))
+    let both = subject.ask(&[a, b], |both| Some(both.implies(0, &[1])? && both.implies(1, &[0])?));
+    both.unwrap_or(false)
 }

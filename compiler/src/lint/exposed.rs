@@ -6,7 +6,6 @@ use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity, Span};
 use mxcp_schemas::document::ty::Type;
 
 use super::{Lint, Subject};
-use crate::analysis::Table;
 use crate::policy::{Checked, Stage};
 
 pub(super) static LINT: Lint = Lint { code: &CODE, check };
@@ -49,51 +48,38 @@ fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
     if ways.is_empty() {
         return Vec::new();
     }
-    // What cannot be decided is not claimed.
-    let Some(table) = subject.all() else { return Vec::new() };
     let policies = subject.policies();
-    ways.iter().filter_map(|way| exposed(subject, table, &policies, way)).collect()
+    ways.iter().filter_map(|way| exposed(subject, &policies, way)).collect()
 }
 
-fn exposed(
-    subject: &Subject<'_>,
-    table: &Table,
-    policies: &[(Stage, &Checked)],
-    way: &Way,
-) -> Option<Diagnostic> {
-    let applies = |world: usize| {
-        move |(index, _): &(usize, &(Stage, &Checked))| table.answer(*index, world).fires()
+fn exposed(subject: &Subject<'_>, policies: &[(Stage, &Checked)], way: &Way) -> Option<Diagnostic> {
+    let restricts = |(_, policy): &(Stage, &Checked)| match (&policy.action.effect, &policy.plan) {
+        (Effect::Refuse, _) => true,
+        (Effect::Change(_), Some(plan)) => !keeps(plan, way),
+        (Effect::Change(_), None) => false,
     };
-    let world = table.find(|world| {
-        let mut fired = policies.iter().enumerate().filter(applies(world));
-        table.is_stranger(world)
-            && fired.all(|(_, (_, policy))| match policy.action.effect {
-                Effect::Refuse => false,
-                Effect::Change(_) => policy.plan.as_ref().is_some_and(|plan| keeps(plan, way)),
-            })
-    })?;
+    let restricting: Vec<usize> =
+        (0..policies.len()).filter(|index| policies.get(*index).is_some_and(restricts)).collect();
+    // What cannot be decided is not claimed.
+    let witness = subject.ask(&restricting, |question| {
+        let question = question.of_strangers();
+        let free = question
+            .find(|point| (0..restricting.len()).all(|policy| !point.answer(policy).fires()))?;
+        Some(free.map(|point| point.world().witness(&subject.facts).to_string()))
+    })??;
     let what =
         if way.shown.is_empty() { "the result".to_owned() } else { format!("`{}`", way.shown) };
     let message = format!("{what} is sensitive and reaches callers whom no policy names");
     let file = &subject.endpoint.file;
     let mut finding = Diagnostic::new(&CODE, file, way.span, message);
-    let mut passed = 0;
-    for (index, (_, policy)) in policies.iter().enumerate() {
-        let restricts = match (&policy.action.effect, &policy.plan) {
-            (Effect::Refuse, _) => true,
-            (Effect::Change(_), Some(plan)) => !keeps(plan, way),
-            _ => false,
-        };
-        if restricts && !table.answer(index, world).fires() {
-            finding = finding.related(file, policy.condition_span, "this is false for them");
-            passed += 1;
-        }
+    for (_, policy) in restricting.iter().filter_map(|at| policies.get(*at)) {
+        finding = finding.related(file, policy.condition_span, "this is false for them");
     }
-    Some(if passed == 0 {
+    Some(if restricting.is_empty() {
         finding.help("no policy restricts it; add one under `policies.output`, as in `condition: user.role != 'hr'` with `filter_sensitive_fields`")
     } else {
         finding
-            .help(format!("for instance {}", table.world(world).witness(&subject.facts)))
+            .help(format!("for instance {witness}"))
             .help("let the condition name who may see it, as in `user.role != 'hr'`")
     })
 }

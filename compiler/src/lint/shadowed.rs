@@ -35,7 +35,7 @@ fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
                 policies.get(*other).is_some_and(|(s, o)| outdoes((*s, o), (*stage, policy)))
             })
             .collect();
-        let Some(stronger) = shadow(subject, &policies, index, &earlier) else { continue };
+        let Some(stronger) = shadow(subject, index, &earlier) else { continue };
         // The same policy twice is told as such.
         if matches!(stronger.as_slice(), [one] if super::duplicate::same(subject, &policies, *one, index))
         {
@@ -64,19 +64,12 @@ fn covers(one: &Checked, other: &Checked) -> bool {
 }
 
 /// The policies that make one idle: one of them where that suffices.
-fn shadow(
-    subject: &Subject<'_>,
-    policies: &[(Stage, &Checked)],
-    index: usize,
-    earlier: &[usize],
-) -> Option<Vec<usize>> {
+fn shadow(subject: &Subject<'_>, index: usize, earlier: &[usize]) -> Option<Vec<usize>> {
     let idle = |those: &[usize]| {
-        let all: Vec<(Stage, &Checked)> =
-            those.iter().chain([&index]).filter_map(|at| policies.get(*at).copied()).collect();
-        let this = all.len().checked_sub(1)?;
-        let table = subject.decide(&all)?;
-        let others: Vec<usize> = (0..this).collect();
-        table.implies(this, &others).then(|| those.to_vec())
+        let all: Vec<usize> = those.iter().chain([&index]).copied().collect();
+        let others: Vec<usize> = (0..those.len()).collect();
+        let implied = subject.ask(&all, |question| question.implies(those.len(), &others));
+        (implied == Some(true)).then(|| those.to_vec())
     };
     earlier
         .iter()

@@ -1,11 +1,10 @@
 //! The manifest of a bundle, from the site file.
 
-use mxcp_schemas::bundle::definition::Types;
 use mxcp_schemas::bundle::manifest::{Audit, DuckDb, Manifest, UserAttribute};
 use mxcp_schemas::document::site::{Profile, Site};
 
 use crate::endpoint::Compiled as Unit;
-use crate::types;
+use crate::types::Store;
 
 const MAX_FILE_SIZE_BYTES: u64 = 52_428_800;
 const RETENTION_DAYS: u32 = 90;
@@ -15,7 +14,7 @@ pub(super) fn make(
     name: &str,
     profile: &Profile,
     units: &[Unit],
-    types: &mut Types,
+    types: &mut Store,
 ) -> Manifest {
     let mut limits: Vec<(String, u64)> =
         profile.limits.iter().map(|(name, value)| (name.value.clone(), *value)).collect();
@@ -39,7 +38,7 @@ pub(super) fn make(
             .map(|attribute| UserAttribute {
                 name: attribute.name.value.clone(),
                 claim: attribute.claim.clone(),
-                ty: types::store(types, &attribute.ty),
+                ty: types.add(&attribute.ty),
             })
             .collect(),
         sql_tools: site

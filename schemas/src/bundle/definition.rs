@@ -17,7 +17,7 @@ pub struct Types {
 }
 
 /// A declared type: of a parameter, a field, an item or a result.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Type {
     /// Its shape.
     pub kind: TypeKind,
@@ -28,7 +28,7 @@ pub struct Type {
 }
 
 /// The shape of a declared type, with the constraints that belong to it.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TypeKind {
     /// Text.
     String {
@@ -71,7 +71,7 @@ pub enum TypeKind {
 }
 
 /// The numeric constraints of a number, each a JSON number text.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Default)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Bounds {
     /// inclusive lower bound
     pub minimum: Option<String>,
@@ -116,7 +116,7 @@ pub enum Additional {
 }
 
 /// A declared field.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Property {
     /// its name as written
     pub name: String,

@@ -12,7 +12,7 @@ use mxcp_runtime::audit::Trail;
 use mxcp_runtime::audit::redact::Redactor;
 use mxcp_runtime::duckdb::{Pool, Settings};
 use mxcp_runtime::mcp::server::{Arrival, Server};
-use mxcp_runtime::serve::{Around, Runtime};
+use mxcp_runtime::serve::{Around, Linked, Runtime};
 use mxcp_schemas::audit::CallerType;
 use mxcp_schemas::bundle::plan::Plan;
 use proptest::prelude::*;
@@ -268,7 +268,7 @@ impl Served {
         let pool = Pool::start(&Settings::default().open().unwrap(), 1).unwrap();
         let around =
             Around { trail: Trail::disabled(), redactor: Redactor::default(), pool: Some(pool) };
-        let runtime = Arc::new(Runtime::new(bundle, "d".into(), around).unwrap());
+        let runtime = Arc::new(Runtime::new(Linked::new(bundle, "d".into()).unwrap(), around));
         Self { server: Server::new(runtime, true), plans }
     }
 

@@ -20,7 +20,7 @@ use super::*;
 use crate::audit::Trail;
 use crate::audit::redact::Redactor;
 use crate::endpoint::tests::named;
-use crate::serve::{Around, Runtime};
+use crate::serve::{Around, Linked, Runtime};
 
 /// `user.role != 'admin'`
 fn not_admin() -> Program {
@@ -110,7 +110,7 @@ struct Running {
 
 async fn start(context: Option<&str>, stateless: bool) -> Running {
     let around = Around { trail: Trail::disabled(), redactor: Redactor::default(), pool: None };
-    let runtime = Arc::new(Runtime::new(contents(), "d1".into(), around).unwrap());
+    let runtime = Arc::new(Runtime::new(Linked::new(contents(), "d1".into()).unwrap(), around));
     let principal = match context {
         Some(context) => runtime.principal(context).unwrap(),
         None => runtime.anonymous(),

@@ -20,7 +20,7 @@ use crate::auth::config::{AuthConfig, Mode, ProviderConfig, StaticClient};
 use crate::auth::start::start_issuer;
 use crate::config::Concealed;
 use crate::mcp::server::Server;
-use crate::serve::{Around, Runtime};
+use crate::serve::{Around, Linked, Runtime};
 use crate::transport::doors::Doors;
 use crate::transport::http::{Callers, Http, run, tests::contents};
 use crate::transport::network::private_networks;
@@ -113,7 +113,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let trail = Trail::open(&TrailConfig::new(folder.path().join("trail.jsonl"))).unwrap();
         let around = Around { trail: trail.clone(), redactor: Redactor::default(), pool: None };
-        let runtime = Arc::new(Runtime::new(contents(), "d1".into(), around).unwrap());
+        let runtime = Arc::new(Runtime::new(Linked::new(contents(), "d1".into()).unwrap(), around));
         let (clock, stub) = (Clock::default(), Arc::new(Stub::default()));
         let config = AuthConfig {
             place: "auth".into(),
