@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use mxcp_compiler::cel::{self, Environment, Finding, Stage, Typed};
 use mxcp_policy::value::Value;
 use mxcp_schemas::bundle::code::Program;
-use mxcp_tests::cel::engine::ENGINES;
+use mxcp_tests::cel::engine::{By, ENGINES};
 use mxcp_tests::cel::json::{is_ty, is_value};
 use mxcp_tests::cel::suite::{self, Case, Expected};
 
@@ -22,8 +22,7 @@ const CHECKED: usize = 74;
 fn every_case_without_messages_passes() {
     let cases = suite::load("conformance");
     let mut excluded: BTreeMap<(String, &str), usize> = BTreeMap::new();
-    let mut failures = Vec::new();
-    let mut counted = 0;
+    let (mut failures, mut counted, mut answered) = (Vec::new(), 0, Answered::new());
     for case in &cases {
         if let Some(reason) = case.excluded() {
             let section = case.path.split('/').next().unwrap_or_default().to_owned();
@@ -31,7 +30,7 @@ fn every_case_without_messages_passes() {
             continue;
         }
         counted += 1;
-        failures.extend(run(case).err().map(|problem| {
+        failures.extend(run(case, &mut answered).err().map(|problem| {
             format!("{}: {}\n    {problem}", case.path, case.expression.replace('\n', " "))
         }));
     }
@@ -39,6 +38,7 @@ fn every_case_without_messages_passes() {
     for ((section, reason), count) in &excluded {
         println!("{count:>5}  {section}: {reason}");
     }
+    print_answered(&answered);
     assert!(
         failures.is_empty(),
         "{} of {counted} cases fail:\n  {}",
@@ -46,6 +46,34 @@ fn every_case_without_messages_passes() {
         failures.join("\n  ")
     );
     assert_eq!((counted, excluded.values().sum::<usize>()), (COUNTED, EXCLUDED));
+    let by_code = |engine| {
+        let told = answered.iter().filter(|((name, by), _)| {
+            *name == engine && matches!(by, By::MachineCode | By::Stepped(_))
+        });
+        told.map(|(_, count)| count).sum::<usize>()
+    };
+    let all = answered.iter().filter(|((name, _), _)| *name == "machine code").map(|(_, n)| n);
+    let (code, all) = (by_code("machine code"), all.sum::<usize>());
+    assert!(code * 10 >= all * 9, "machine code answered {code} of {all} evaluations");
+}
+
+/// How often who answered, for each engine.
+type Answered = BTreeMap<(&'static str, By), usize>;
+
+fn print_answered(answered: &Answered) {
+    println!("evaluations by engine, and who answered:");
+    for ((engine, by), count) in answered {
+        let by = match by {
+            By::Interpreter => "the interpreter".to_owned(),
+            By::MachineCode => "machine code alone".to_owned(),
+            By::Stepped(what) => {
+                format!("machine code, with steps of the interpreter for {}", what.join(", "))
+            }
+            By::GaveUp(why) => format!("the interpreter, code gave up: {why}"),
+            By::TooLarge => "the interpreter, not lowered: too large".to_owned(),
+        };
+        println!("{count:>5}  {engine}: {by}");
+    }
 }
 
 /// Why the parser of the reference implementation refuses an expression that this one may take:
@@ -106,7 +134,7 @@ fn what_the_reference_checks_has_its_type_and_the_rest_is_refused() {
     assert_eq!(counted, CHECKED);
 }
 
-fn run(case: &Case) -> Result<(), String> {
+fn run(case: &Case, answered: &mut Answered) -> Result<(), String> {
     let environment = case.environment();
     let expected = case.expected();
     if let (Some(wanted), false) = (case.ty(), case.disable_check()) {
@@ -130,7 +158,7 @@ fn run(case: &Case) -> Result<(), String> {
     for compile in passes {
         let (compiled, found) = compile(&case.expression, &environment);
         let (program, _) = compiled.ok_or_else(|| format!("does not compile: {}", told(&found)))?;
-        evaluate(case, &environment, &expected, &program)?;
+        evaluate(case, &environment, &expected, &program, answered)?;
     }
     Ok(())
 }
@@ -143,18 +171,28 @@ fn evaluate(
     environment: &Environment,
     expected: &Expected,
     program: &Program,
+    answered: &mut Answered,
 ) -> Result<(), String> {
-    for engine in ENGINES {
+    let is_condition = match expected {
+        Expected::Value(value) => value.get("boolValue").is_some(),
+        _ => true,
+    };
+    for engine in ENGINES.iter().filter(|engine| engine.any_type || is_condition) {
         let verdict = engine.run(
             program,
             |symbols| case.params(environment, symbols),
-            |value, arena| match (expected, value) {
-                (Expected::Error, Value::Error(_)) => Ok(()),
-                (Expected::Value(expected), actual) if is_value(expected, &actual, arena) => Ok(()),
-                (Expected::Value(expected), actual) => {
-                    Err(format!("{}: {actual} instead of {expected}", engine.name))
+            |answer, arena| {
+                *answered.entry((engine.name, answer.by)).or_default() += 1;
+                match (expected, answer.value) {
+                    (Expected::Error, Value::Error(_)) => Ok(()),
+                    (Expected::Value(expected), actual) if is_value(expected, &actual, arena) => {
+                        Ok(())
+                    }
+                    (Expected::Value(expected), actual) => {
+                        Err(format!("{}: {actual} instead of {expected}", engine.name))
+                    }
+                    (_, actual) => Err(format!("{}: {actual} instead of an error", engine.name)),
                 }
-                (_, actual) => Err(format!("{}: {actual} instead of an error", engine.name)),
             },
         );
         verdict.and_then(|verdict| verdict)?;

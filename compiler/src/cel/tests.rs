@@ -4,8 +4,10 @@ use bumpalo::Bump;
 use mxcp_policy::datum::{Datum, Instant, Symbols, Text};
 use mxcp_policy::function;
 use mxcp_policy::interpret::{Inputs, Outcome, Request};
+use mxcp_policy::jit::{self, Expression};
 use mxcp_policy::predicate::Predicate;
 use mxcp_policy::ty::{Field, Record, Ty};
+use mxcp_policy::value::Value;
 use mxcp_policy::verify::Layout;
 use std::sync::Arc;
 
@@ -132,7 +134,15 @@ fn values(text: &str, params: &[(&str, Datum)]) -> String {
         request: &request,
     };
     let arena = Bump::new();
-    predicate.value(&inputs, &arena).to_string()
+    let value = predicate.value(&inputs, &arena).to_string();
+    let code = Expression::compile(&predicate).unwrap().expect("it is small");
+    match code.value(&predicate, &inputs, &arena) {
+        // Machine code has no messages.
+        Some(Value::Error(_)) => assert!(value.starts_with("error: "), "{text}: {value}"),
+        Some(compiled) => assert_eq!(compiled.to_string(), value, "{text}: machine code"),
+        None => {}
+    }
+    value
 }
 
 #[test]
@@ -213,6 +223,7 @@ fn inputs_reach_conditions() {
     let layout = Layout { user: 11, params: 4, response: true };
     let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
     assert!(predicate.depends().caller_only());
+    jit::compile_all([&predicate]).unwrap();
     let mut user = vec![Datum::Null; 11];
     user[5] = Datum::String(symbols.text("nurse"));
     let request = Request {

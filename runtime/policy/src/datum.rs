@@ -100,6 +100,42 @@ pub struct Span {
     pub nanos: i32,
 }
 
+/// How many entries of a map are looked at one by one.
+pub(crate) const MAX_SCANNED: usize = 16;
+
+/// The value of a key among entries that are sorted by key. The keys of small maps are compared by
+/// their symbols.
+pub(crate) fn find<'d>(
+    entries: &'d [(Text, Datum)],
+    name: &str,
+    symbol: Symbol,
+) -> Option<&'d Datum> {
+    if entries.len() <= MAX_SCANNED && matches!(symbol, Symbol::Known(_)) {
+        scan(entries, name, symbol)
+    } else {
+        search(entries, name)
+    }
+}
+
+/// Finds a key that conditions mention by its symbol. A key that was never looked up could be any, so
+/// maps that have one are searched by text.
+fn scan<'d>(entries: &'d [(Text, Datum)], name: &str, symbol: Symbol) -> Option<&'d Datum> {
+    for (key, value) in entries {
+        if key.symbol == symbol {
+            return Some(value);
+        }
+        if key.symbol == Symbol::Unknown {
+            return search(entries, name);
+        }
+    }
+    None
+}
+
+fn search<'d>(entries: &'d [(Text, Datum)], name: &str) -> Option<&'d Datum> {
+    let found = entries.binary_search_by(|(key, _)| (*key.text).cmp(name)).ok()?;
+    entries.get(found).map(|(_, value)| value)
+}
+
 impl List {
     /// A list in which membership of a string is a bit, where all items are strings with symbols:
     /// for lists that conditions look into again and again.

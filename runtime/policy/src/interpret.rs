@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicU8;
 use bumpalo::Bump;
 use mxcp_schemas::bundle::code::{InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
 
-use crate::datum::{Datum, Instant, Text};
-use crate::function::Call;
+use crate::datum::{Datum, Instant, Symbol, Text};
+use crate::function::{Call, Function, Order};
 use crate::jit::Verdict;
 use crate::predicate::Predicate;
 use crate::value::{self, Failure, FailureKind, Fault, Str, Value};
@@ -27,8 +27,6 @@ pub(crate) use stepping::Stepped;
 /// Steps of one evaluation; an instruction is one, functions add what their arguments need. Memory
 /// is bounded with them: what a function makes it has paid for by its size.
 pub const MAX_STEPS: u64 = 1_000_000;
-/// Most arguments of a call that are gathered without memory of their own.
-const ARGUMENTS_INLINE_MAX: usize = 4;
 
 /// What a condition reads.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +86,7 @@ pub enum Engine {
 
 impl Predicate {
     /// Evaluates a condition, in the fastest way that there is.
+    #[inline]
     pub fn evaluate(&self, inputs: &Inputs<'_>, arena: &Bump) -> Outcome {
         self.evaluate_remembering(inputs, &[], arena)
     }
@@ -95,19 +94,34 @@ impl Predicate {
     /// Evaluates a condition for a caller whose memory this is: one byte for each of
     /// [`Predicate::parts`], zero at first. Parts that depend on the caller alone are evaluated once
     /// and remembered there, errors included.
+    #[inline]
     pub fn evaluate_remembering(
         &self,
         inputs: &Inputs<'_>,
         memory: &[AtomicU8],
         arena: &Bump,
     ) -> Outcome {
-        let remembered = match self.verdict(inputs, memory, arena) {
-            Some(Verdict::True) => return Outcome::True,
-            Some(Verdict::False) => return Outcome::False,
+        match self.verdict(inputs, memory, arena) {
+            Some(Verdict::True) => Outcome::True,
+            Some(Verdict::False) => Outcome::False,
+            verdict => self.decide(verdict, inputs, memory, arena),
+        }
+    }
+
+    /// The outcome where machine code, if there is any, does not say true or false.
+    #[inline(never)]
+    fn decide(
+        &self,
+        verdict: Option<Verdict>,
+        inputs: &Inputs<'_>,
+        memory: &[AtomicU8],
+        arena: &Bump,
+    ) -> Outcome {
+        let remembered = match verdict {
             Some(Verdict::Error) => {
                 Failure { kind: FailureKind::BadInput, message: "the condition failed".to_owned() }
             }
-            Some(Verdict::Unsure) | None => match self.interpret(inputs, memory, arena) {
+            _ => match self.interpret(inputs, memory, arena) {
                 Outcome::Error(remembered) if !memory.is_empty() => remembered,
                 outcome => return outcome,
             },
@@ -130,6 +144,7 @@ impl Predicate {
 
     /// What the machine code of a condition says by itself; `None` where there is none. For tests and
     /// measurements: everybody else wants [`Predicate::evaluate`].
+    #[inline]
     pub fn verdict(
         &self,
         inputs: &Inputs<'_>,
@@ -195,13 +210,16 @@ pub(crate) struct Machine<'a> {
     call: Call<'a>,
     registers: &'a mut [Value<'a>],
     works: &'a mut [Work<'a>],
+    /// what the evaluation came to, once it is done
+    result: Value<'a>,
 }
 
 /// Where control goes after an instruction.
-enum Next<'a> {
+#[derive(Clone, Copy)]
+enum Next {
     Following,
     To(Target),
-    Done(Value<'a>),
+    Done,
 }
 
 impl<'a> Machine<'a> {
@@ -220,6 +238,7 @@ impl<'a> Machine<'a> {
             call: Call { arena, budget: steps, patterns: &predicate.patterns },
             registers: arena.alloc_slice_fill_copy(registers, Value::Null),
             works: arena.alloc_slice_fill_with(predicate.works, |_| Work::None),
+            result: Value::Null,
         }
     }
 
@@ -232,13 +251,13 @@ impl<'a> Machine<'a> {
             match self.step(*op, at) {
                 Next::Following => at += 1,
                 Next::To(target) => at = target.0 as usize,
-                Next::Done(value) => return value,
+                Next::Done => return self.result,
             }
         }
         self.fail(FailureKind::BadInput, "the code ends without a result")
     }
 
-    fn step(&mut self, op: Op, at: usize) -> Next<'a> {
+    fn step(&mut self, op: Op, at: usize) -> Next {
         match op {
             Op::Equal { dst, a, b } => self.compare(dst, a, b, true),
             Op::NotEqual { dst, a, b } => self.compare(dst, a, b, false),
@@ -248,7 +267,10 @@ impl<'a> Machine<'a> {
             Op::JumpIfFalse { cond, to } => self.jump_if(cond, false, to),
             Op::JumpIfError { dst, src, to } => self.jump_if_error(dst, src, to),
             Op::Jump { to } | Op::Repeat { head: to } => Next::To(to),
-            Op::Return { src } => Next::Done(self.get(src)),
+            Op::Return { src } => {
+                let value = self.get(src);
+                self.done(value)
+            }
             Op::Not { dst, src } => {
                 let value = match self.get(src) {
                     Value::Bool(value) => Value::Bool(!value),
@@ -258,6 +280,13 @@ impl<'a> Machine<'a> {
                 self.set(dst, value)
             }
             Op::In { dst, a, b } => {
+                if let (Some(Datum::String(text)), Some(Datum::List(list))) =
+                    (self.datum(a), self.datum(b))
+                    && let Some(members) = list.members()
+                    && let Some(found) = members.answer(text.symbol)
+                {
+                    return self.set(dst, Value::Bool(found));
+                }
                 let value = match (self.get(a), self.get(b)) {
                     (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => error,
                     (a, b) => crate::function::contains(&mut self.call, &[a, b]),
@@ -285,7 +314,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn less_common(&mut self, op: Op) -> Next<'a> {
+    fn less_common(&mut self, op: Op) -> Next {
         let (dst, value) = match op {
             Op::Select { dst, src, name } => (dst, self.select(src, self.predicate.name(name))),
             Op::SelectOptional { dst, src, name } => {
@@ -301,7 +330,10 @@ impl<'a> Machine<'a> {
         self.set(dst, value)
     }
 
-    fn compare(&mut self, dst: Reg, a: Operand, b: Operand, wanted: bool) -> Next<'a> {
+    fn compare(&mut self, dst: Reg, a: Operand, b: Operand, wanted: bool) -> Next {
+        if let Some(same) = self.same_symbol(a, b) {
+            return self.set(dst, Value::Bool(same == wanted));
+        }
         let value = match (self.get(a), self.get(b)) {
             (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => error,
             (a, b) => match value::equal_within(&a, &b, self.call.arena, &mut self.call.budget) {
@@ -313,7 +345,11 @@ impl<'a> Machine<'a> {
     }
 
     /// `&&` and `||`: the `decisive` value on either side outweighs an error on the other.
-    fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: bool) -> Next<'a> {
+    fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: bool) -> Next {
+        if let (Some(x), Some(y)) = (self.held_truth(a), self.held_truth(b)) {
+            let truth = if decisive { x || y } else { x && y };
+            return self.set(dst, Value::Bool(truth));
+        }
         let name = if decisive { "_||_" } else { "_&&_" };
         let value = match (self.get(a), self.get(b)) {
             (Value::Bool(x), _) | (_, Value::Bool(x)) if x == decisive => Value::Bool(decisive),
@@ -331,35 +367,106 @@ impl<'a> Machine<'a> {
         function: mxcp_schemas::bundle::code::FuncId,
         first: u16,
         count: u8,
-    ) -> Next<'a> {
+    ) -> Next {
         let predicate = self.predicate;
-        let operands = predicate.argument_slice(first, count);
-        let count = usize::from(count);
-        let mut few = [Value::Null; ARGUMENTS_INLINE_MAX];
-        let args: &mut [Value<'a>] = match few.get_mut(..count) {
-            Some(few) => few,
-            None => self.call.arena.alloc_slice_fill_copy(count, Value::Null),
-        };
-        for (arg, operand) in args.iter_mut().zip(operands) {
-            *arg = self.get(*operand);
-        }
-        let error = args.iter().find(|arg| matches!(arg, Value::Error(_))).copied();
-        let value = match (error, predicate.functions.get(usize::from(function.0))) {
-            (Some(error), _) => error,
-            (None, Some(function)) => (function.eval)(&mut self.call, args),
-            (None, None) => self.fail(FailureKind::NoOverload, "an unknown function"),
+        let index = usize::from(function.0);
+        let function = predicate.functions.get(index).copied();
+        let order = predicate.orders.get(index).copied().flatten();
+        let value = match predicate.argument_slice(first, count) {
+            [a, b] => match self.quick(order, *a, *b) {
+                Some(value) => value,
+                None => self.apply(function, &[self.get(*a), self.get(*b)]),
+            },
+            [a] => self.apply(function, &[self.get(*a)]),
+            operands => {
+                let args = self.call.arena.alloc_slice_fill_copy(operands.len(), Value::Null);
+                for (arg, operand) in args.iter_mut().zip(operands) {
+                    *arg = self.get(*operand);
+                }
+                self.apply(function, args)
+            }
         };
         self.set(dst, value)
     }
 
-    fn jump_if(&self, cond: Operand, wanted: bool, to: Target) -> Next<'a> {
-        match self.get(cond) {
-            Value::Bool(value) if value == wanted => Next::To(to),
-            _ => Next::Following,
+    fn apply(&mut self, function: Option<&'static Function>, args: &[Value<'a>]) -> Value<'a> {
+        let error = args.iter().find(|arg| matches!(arg, Value::Error(_))).copied();
+        match (error, function) {
+            (Some(error), _) => error,
+            (None, Some(function)) => (function.eval)(&mut self.call, args),
+            (None, None) => self.fail(FailureKind::NoOverload, "an unknown function"),
         }
     }
 
-    fn jump_if_error(&mut self, dst: Reg, src: Operand, to: Target) -> Next<'a> {
+    /// The order of two whole numbers, without making values of them.
+    fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<Value<'a>> {
+        let order = order?;
+        let (a, b) = (self.whole(a)?, self.whole(b)?);
+        Some(Value::Bool(order(a.cmp(&b))))
+    }
+
+    fn whole(&self, operand: Operand) -> Option<i64> {
+        match operand {
+            Operand::Reg(register) => match self.registers.get(usize::from(register.0)) {
+                Some(Value::Int(value)) => Some(*value),
+                _ => None,
+            },
+            operand => match self.datum(operand) {
+                Some(Datum::Int(value)) => Some(*value),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether two texts of inputs or literals are the same, where their symbols tell.
+    fn same_symbol(&self, a: Operand, b: Operand) -> Option<bool> {
+        let (Datum::String(a), Datum::String(b)) = (self.datum(a)?, self.datum(b)?) else {
+            return None;
+        };
+        match (a.symbol, b.symbol) {
+            (Symbol::Known(a), Symbol::Known(b)) => Some(a == b),
+            (Symbol::Known(_), Symbol::Foreign) | (Symbol::Foreign, Symbol::Known(_)) => {
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
+    /// The datum that an operand is, where it is one.
+    #[inline]
+    fn datum(&self, operand: Operand) -> Option<&'a Datum> {
+        match operand {
+            Operand::Const(id) => self.predicate.datum(id),
+            Operand::Input(id) => match self.predicate.slot(id)? {
+                Slot::User(index) => self.inputs.user.get(usize::from(index)),
+                Slot::Param(index) => self.inputs.params.get(usize::from(index)),
+                Slot::UserMap => Some(self.inputs.user_map),
+                Slot::Response => self.inputs.response,
+                Slot::Request(_) => None,
+            },
+            Operand::Reg(_) => None,
+        }
+    }
+
+    /// The truth value that a register holds.
+    #[inline]
+    fn held_truth(&self, operand: Operand) -> Option<bool> {
+        let Operand::Reg(register) = operand else { return None };
+        match self.registers.get(usize::from(register.0)) {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn jump_if(&self, cond: Operand, wanted: bool, to: Target) -> Next {
+        let holds = match cond {
+            Operand::Reg(_) => self.held_truth(cond) == Some(wanted),
+            cond => matches!(self.get(cond), Value::Bool(value) if value == wanted),
+        };
+        if holds { Next::To(to) } else { Next::Following }
+    }
+
+    fn jump_if_error(&mut self, dst: Reg, src: Operand, to: Target) -> Next {
         let error = match self.get(src) {
             Value::Bool(_) => return Next::Following,
             error @ Value::Error(_) => error,
@@ -395,7 +502,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn set(&mut self, register: Reg, value: Value<'a>) -> Next<'a> {
+    fn done(&mut self, value: Value<'a>) -> Next {
+        self.result = value;
+        Next::Done
+    }
+
+    #[inline]
+    fn set(&mut self, register: Reg, value: Value<'a>) -> Next {
         if let Some(slot) = self.registers.get_mut(usize::from(register.0)) {
             *slot = value;
         }

@@ -27,8 +27,10 @@ use bumpalo::Bump;
 
 use crate::interpret::Inputs;
 use crate::predicate::Predicate;
+use crate::value::Value;
 use code::Code;
 use context::{Context, Entry};
+use write::Leaves;
 
 /// Most instructions of a condition that is compiled; larger ones are interpreted.
 const MAX_INSTRUCTIONS: usize = 4_096;
@@ -121,7 +123,7 @@ fn compile_where<'p>(
     let mut made = Vec::new();
     for predicate in predicates {
         if predicate.native.get().is_none() && is_small(predicate) && wanted(predicate) {
-            made.push((predicate, making.add(predicate)?));
+            made.push((predicate, making.add(predicate, Leaves::Verdict)?));
         } else {
             report.interpreted += 1;
         }
@@ -135,6 +137,67 @@ fn compile_where<'p>(
         let _ = predicate.native.set(native);
     }
     Ok(report)
+}
+
+/// How much of an expression is machine code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lowering {
+    /// All of it, calls of functions included.
+    Whole,
+    /// These instructions are done by the interpreter, one by one, between those that are code.
+    Stepped(Vec<&'static str>),
+    /// Nothing: it has too many instructions or registers.
+    TooLarge,
+}
+
+/// How much of an expression becomes machine code.
+pub fn lowering(predicate: &Predicate) -> Lowering {
+    if !is_small(predicate) {
+        return Lowering::TooLarge;
+    }
+    let mut names: Vec<&'static str> = write::stepped(predicate);
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { Lowering::Whole } else { Lowering::Stepped(names) }
+}
+
+/// An expression of any type as machine code. Policies are conditions; this is how tests ask machine
+/// code about everything else.
+#[derive(Debug)]
+pub struct Expression {
+    native: Native,
+}
+
+impl Expression {
+    /// Compiles an expression; `None` if it is too large.
+    ///
+    /// # Errors
+    /// When this process cannot have machine code.
+    pub fn compile(predicate: &Predicate) -> Result<Option<Self>, JitError> {
+        if !is_small(predicate) {
+            return Ok(None);
+        }
+        let mut making = code::Making::new()?;
+        let id = making.add(predicate, Leaves::Value)?;
+        let code = Arc::new(making.finish()?);
+        let native = Native { entry: code.entry(id), needs: needs(predicate), _code: code };
+        Ok(Some(Self { native }))
+    }
+
+    /// What the code of `predicate`, from which this was compiled, says; `None` if it is unsure. An
+    /// error has no message.
+    pub fn value<'a>(
+        &self,
+        predicate: &'a Predicate,
+        inputs: &'a Inputs<'a>,
+        arena: &'a Bump,
+    ) -> Option<Value<'a>> {
+        if self.native.needs.lacks(inputs) {
+            return None;
+        }
+        let mut context = Context::new(predicate, inputs, &[], arena, self.native.needs.request);
+        context.leave(self.native.entry)
+    }
 }
 
 /// The code of a condition in Cranelift's text form, before optimisation.
@@ -173,8 +236,18 @@ fn needs(predicate: &Predicate) -> Needs {
     needs
 }
 
+impl Needs {
+    #[inline]
+    const fn lacks(&self, inputs: &Inputs<'_>) -> bool {
+        inputs.user.len() < self.user
+            || inputs.params.len() < self.params
+            || (self.response && inputs.response.is_none())
+    }
+}
+
 impl Native {
     /// Runs the code.
+    #[inline]
     pub(crate) fn run(
         &self,
         predicate: &Predicate,
@@ -182,14 +255,10 @@ impl Native {
         memory: &[AtomicU8],
         arena: &Bump,
     ) -> Verdict {
-        let Needs { user, params, response, request } = self.needs;
-        let absent = inputs.user.len() < user
-            || inputs.params.len() < params
-            || (response && inputs.response.is_none());
-        if absent {
+        if self.needs.lacks(inputs) {
             return Verdict::Unsure;
         }
-        let mut context = Context::new(predicate, inputs, memory, arena, request);
+        let mut context = Context::new(predicate, inputs, memory, arena, self.needs.request);
         match context.enter(self.entry) {
             0 => Verdict::False,
             1 => Verdict::True,

@@ -7,10 +7,10 @@ use mxcp_schemas::bundle::code::{
     Const, ConstId, Depends, Input, InputId, Kind, Op, Operand, Program, Reg, Slot,
 };
 
-use crate::datum::{Datum, Instant, List, Span, Symbols};
-use crate::function::{self, Function};
+use crate::datum::{Datum, Instant, List, Span, Symbol, Symbols};
+use crate::function::{self, Function, Order};
 use crate::jit::Native;
-use crate::value::Value;
+use crate::value::{Str, Value};
 use crate::verify::{self, Layout, VerifyError};
 
 /// A condition that can be evaluated.
@@ -22,6 +22,8 @@ pub struct Predicate {
     pub(crate) kinds: Box<[Kind]>,
     arguments: Box<[Operand]>,
     pub(crate) functions: Vec<&'static Function>,
+    /// for each function the order that it is, if it is one
+    pub(crate) orders: Vec<Option<Order>>,
     pub(crate) patterns: Vec<(Box<str>, regex::Regex)>,
     /// how many things are built or walked
     pub(crate) works: usize,
@@ -85,6 +87,7 @@ impl Predicate {
             code: program.code.as_slice().into(),
             arguments: program.arguments.as_slice().into(),
             kinds: program.kinds.as_slice().into(),
+            orders: functions.iter().map(|function| function::order(function.name)).collect(),
             functions,
             patterns,
             works,
@@ -154,10 +157,12 @@ impl Predicate {
         found.ok().and_then(|at| self.weights.get(at)).map_or(1, |(_, weight)| u64::from(*weight))
     }
 
-    pub(crate) fn name(&self, id: ConstId) -> &str {
+    pub(crate) fn name(&self, id: ConstId) -> Str<'_> {
         match self.constants.get(usize::from(id.0)) {
-            Some(Constant::Datum(Datum::String(text))) => &text.text,
-            _ => "",
+            Some(Constant::Datum(Datum::String(text))) => {
+                Str { text: &text.text, symbol: text.symbol }
+            }
+            _ => Str { text: "", symbol: Symbol::Unknown },
         }
     }
 }

@@ -8,8 +8,11 @@ use bumpalo::Bump;
 
 use crate::datum::{self, Datum, Instant, Span, Symbol, Text};
 
-pub(crate) use compare::are_numbers;
-pub use compare::{BYTES_PER_STEP, compare, equal, equal_within};
+pub use compare::{BYTES_PER_STEP, compare, equal_within};
+pub(crate) use compare::{are_numbers, same_key};
+
+/// How many keys of a map under construction, or of one that was made, are compared for a step.
+pub(crate) const KEYS_PER_STEP: u64 = 4;
 
 /// A CEL value or the error that took its place. Its layout is C's, and for scalars that of
 /// [`Datum`], because compiled conditions read both.
@@ -237,6 +240,16 @@ impl<'a> Map<'a> {
         self.len() == 0
     }
 
+    /// The value of a string key, by its symbol where that tells.
+    pub(crate) fn find(&self, name: &Str<'_>, arena: &'a Bump) -> Option<Value<'a>> {
+        match self {
+            Self::Data(entries) => {
+                datum::find(entries, name.text, name.symbol).map(|value| Value::of(value, arena))
+            }
+            Self::Made(_) => self.field(name.text, arena),
+        }
+    }
+
     /// The value of a string key.
     pub fn field(&self, name: &str, arena: &'a Bump) -> Option<Value<'a>> {
         match self {
@@ -254,11 +267,19 @@ impl<'a> Map<'a> {
     /// The value of any key; numbers of different types are equal when their values are.
     pub fn get(&self, key: &Value<'a>, arena: &'a Bump) -> Option<Value<'a>> {
         match (self, key) {
-            (_, Value::String(text)) => self.field(text.text, arena),
+            (_, Value::String(text)) => self.find(text, arena),
             (Self::Data(_), _) => None,
             (Self::Made(entries), key) => {
-                entries.iter().find(|(known, _)| equal(known, key, arena)).map(|(_, value)| *value)
+                entries.iter().find(|(known, _)| same_key(known, key)).map(|(_, value)| *value)
             }
+        }
+    }
+
+    /// What looking for a key costs: keys that were made are compared one by one.
+    pub(crate) const fn search_steps(&self) -> u64 {
+        match self {
+            Self::Data(_) => 0,
+            Self::Made(entries) => entries.len() as u64 / KEYS_PER_STEP,
         }
     }
 

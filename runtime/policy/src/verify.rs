@@ -19,6 +19,7 @@
 
 mod flow;
 
+use crate::function::time;
 use mxcp_schemas::bundle::code::{Const, ConstId, InputId, Op, Operand, Program, Reg, Slot};
 
 use flow::Flow;
@@ -80,6 +81,9 @@ pub fn verify(program: &Program, layout: &Layout) -> Result<(), VerifyError> {
     if !constants_refer_backward(program) {
         return Err(whole("a constant refers to a later one"));
     }
+    if !times_are_in_range(program) {
+        return Err(whole("a time is out of range"));
+    }
     let ends = matches!(program.code.last(), Some(Op::Return { .. }));
     if !ends {
         return Err(whole("it does not end with a result"));
@@ -92,6 +96,23 @@ fn constants_refer_backward(program: &Program) -> bool {
         Const::List(items) => items.iter().all(|id| usize::from(id.0) < at),
         Const::Map(entries) => {
             entries.iter().all(|(k, v)| usize::from(k.0) < at && usize::from(v.0) < at)
+        }
+        _ => true,
+    })
+}
+
+/// Whether times are within the years that timestamps have, and what is below a second is that.
+fn times_are_in_range(program: &Program) -> bool {
+    const NANOS: u32 = 1_000_000_000;
+    program.constants.iter().all(|constant| match *constant {
+        Const::Timestamp(seconds, nanos) => {
+            (time::FIRST_SECOND..=time::LAST_SECOND).contains(&i128::from(seconds)) && nanos < NANOS
+        }
+        Const::Duration(seconds, nanos) => {
+            let same_sign = i64::from(nanos).signum() * seconds.signum() >= 0;
+            same_sign
+                && nanos.unsigned_abs() < NANOS
+                && seconds.unsigned_abs() <= i64::MAX.unsigned_abs() / u64::from(NANOS)
         }
         _ => true,
     })

@@ -69,7 +69,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         }],
         cost: Cost::Linear,
         eval: |call, args| match args {
-            [a, b] => Value::Bool(value::equal(a, b, call.arena)),
+            [a, b] => equals(call, a, b, true),
             _ => call.no_overload("_==_", args),
         },
     },
@@ -85,7 +85,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         }],
         cost: Cost::Linear,
         eval: |call, args| match args {
-            [a, b] => Value::Bool(!value::equal(a, b, call.arena)),
+            [a, b] => equals(call, a, b, false),
             _ => call.no_overload("_!=_", args),
         },
     },
@@ -133,6 +133,13 @@ const fn sized(id: &'static str, params: &'static [Sig], member: bool) -> Overlo
     Overload { id, member, params, result: Int }
 }
 
+fn equals<'a>(call: &mut Call<'a>, a: &Value<'a>, b: &Value<'a>, wanted: bool) -> Value<'a> {
+    match value::equal_within(a, b, call.arena, &mut call.budget) {
+        Some(same) => Value::Bool(same == wanted),
+        None => call.exhausted(),
+    }
+}
+
 fn ordered<'a>(
     name: &str,
     call: &mut Call<'a>,
@@ -149,6 +156,20 @@ fn ordered<'a>(
         Some(order) => Value::Bool(holds(order)),
         None if value::are_numbers(a, b) => Value::Bool(false),
         None => call.no_overload(name, args),
+    }
+}
+
+/// Which results of a comparison an order holds for.
+pub(crate) type Order = fn(Ordering) -> bool;
+
+/// The order of that name, if it is one.
+pub(crate) fn order(name: &str) -> Option<Order> {
+    match name {
+        "_<_" => Some(Ordering::is_lt),
+        "_<=_" => Some(Ordering::is_le),
+        "_>_" => Some(Ordering::is_gt),
+        "_>=_" => Some(Ordering::is_ge),
+        _ => None,
     }
 }
 
@@ -185,7 +206,10 @@ pub(crate) fn contains<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a>
                 found => Value::Bool(found.is_some()),
             }
         }
-        [key, Value::Map(map)] => Value::Bool(map.get(key, call.arena).is_some()),
+        [key, Value::Map(map)] => match call.spend(map.search_steps()) {
+            Ok(()) => Value::Bool(map.get(key, call.arena).is_some()),
+            Err(error) => error,
+        },
         _ => call.no_overload("@in", args),
     }
 }
@@ -215,4 +239,42 @@ fn size<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         |_| call.fail(FailureKind::Overflow, "the size does not fit in 64 bits"),
         Value::Int,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+
+    use super::*;
+
+    #[test]
+    fn equality_stops_where_a_small_value_would_take_forever() {
+        let arena = Bump::new();
+        let mut nested = Value::Int(1);
+        for _ in 0..60 {
+            nested = Value::List(List::Made(arena.alloc([nested, nested])));
+        }
+        for name in ["_==_", "_!=_", "@in"] {
+            let mut call = Call { arena: &arena, budget: 10_000, patterns: &[] };
+            let function = super::super::find(name).unwrap();
+            let list = Value::List(List::Made(arena.alloc([nested])));
+            let other = if name == "@in" { list } else { nested };
+            let value = (function.eval)(&mut call, &[nested, other]);
+            assert!(
+                matches!(value, Value::Error(fault) if fault.kind == FailureKind::Budget),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn looking_for_a_key_among_made_ones_costs_steps() {
+        let arena = Bump::new();
+        let entries: Vec<_> = (0..4_000).map(|i| (Value::Int(i), Value::Null)).collect();
+        let map = Value::Map(value::Map::Made(arena.alloc_slice_copy(&entries)));
+        let mut call = Call { arena: &arena, budget: 1_500, patterns: &[] };
+        assert!(matches!(contains(&mut call, &[Value::Int(7), map]), Value::Bool(true)));
+        assert_eq!(call.budget, 500);
+        assert!(matches!(contains(&mut call, &[Value::Int(7), map]), Value::Error(_)));
+    }
 }

@@ -97,20 +97,32 @@ fn add<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
             if let Err(error) = call.spend(steps) {
                 return error;
             }
-            Value::text(call.arena.alloc_str(&[a.text, b.text].concat()))
+            let mut text = bumpalo::collections::String::with_capacity_in(
+                a.text.len() + b.text.len(),
+                call.arena,
+            );
+            text.push_str(a.text);
+            text.push_str(b.text);
+            Value::text(text.into_bump_str())
         }
         [Value::Bytes(a), Value::Bytes(b)] => {
             if let Err(error) = call.spend((a.len() + b.len()) as u64) {
                 return error;
             }
-            Value::Bytes(call.arena.alloc_slice_copy(&[a, b].concat()))
+            let mut bytes =
+                bumpalo::collections::Vec::with_capacity_in(a.len() + b.len(), call.arena);
+            bytes.extend_from_slice(a);
+            bytes.extend_from_slice(b);
+            Value::Bytes(bytes.into_bump_slice())
         }
         [Value::List(a), Value::List(b)] => {
             if let Err(error) = call.spend((a.len() + b.len()) as u64) {
                 return error;
             }
-            let items: Vec<Value<'a>> = a.iter(call.arena).chain(b.iter(call.arena)).collect();
-            Value::List(value::List::Made(call.arena.alloc_slice_copy(&items)))
+            let mut items =
+                bumpalo::collections::Vec::with_capacity_in(a.len() + b.len(), call.arena);
+            items.extend(a.iter(call.arena).chain(b.iter(call.arena)));
+            Value::List(value::List::Made(items.into_bump_slice()))
         }
         [Value::Timestamp(a), Value::Duration(b)] | [Value::Duration(b), Value::Timestamp(a)] => {
             time::shift(call, a, time::nanos_of(b))
@@ -127,9 +139,7 @@ fn subtract<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         [Value::Int(a), Value::Int(b)] => whole(call, a.checked_sub(b)),
         [Value::Uint(a), Value::Uint(b)] => natural(call, a.checked_sub(b)),
         [Value::Double(a), Value::Double(b)] => Value::Double(a - b),
-        [Value::Timestamp(a), Value::Timestamp(b)] => {
-            time::span(call, time::nanos_at(a) - time::nanos_at(b))
-        }
+        [Value::Timestamp(a), Value::Timestamp(b)] => time::between(call, a, b),
         [Value::Timestamp(a), Value::Duration(b)] => time::shift(call, a, -time::nanos_of(b)),
         [Value::Duration(a), Value::Duration(b)] => {
             time::span(call, time::nanos_of(a) - time::nanos_of(b))

@@ -11,9 +11,9 @@ use crate::value::{FailureKind, Value};
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 /// 0001-01-01T00:00:00Z
-const FIRST_SECOND: i128 = -62_135_596_800;
+pub(crate) const FIRST_SECOND: i128 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z
-const LAST_SECOND: i128 = 253_402_300_799;
+pub(crate) const LAST_SECOND: i128 = 253_402_300_799;
 
 macro_rules! part {
     ($name:literal, $doc:literal, $examples:expr, [$($id:literal [$($sig:expr),*]),*], $eval:expr) => {
@@ -150,6 +150,16 @@ pub(crate) fn shift<'a>(call: &Call<'a>, instant: Instant, nanos: i128) -> Value
         || call.fail(FailureKind::Overflow, "the time is out of range"),
         Value::Timestamp,
     )
+}
+
+/// The time from one instant to another.
+pub(crate) fn between<'a>(call: &Call<'a>, end: Instant, start: Instant) -> Value<'a> {
+    let (seconds, nanos) = match (end.seconds.checked_sub(start.seconds), end.nanos, start.nanos) {
+        // Most instants are whole seconds.
+        (Some(seconds), 0, 0) if seconds.unsigned_abs() < 9_223_372_036 => (seconds, 0),
+        _ => return span(call, nanos_at(end) - nanos_at(start)),
+    };
+    Value::Duration(Span { seconds, nanos })
 }
 
 /// A duration of nanoseconds.

@@ -4,37 +4,46 @@ use bumpalo::collections::String as BumpString;
 use mxcp_schemas::bundle::code::{ConstId, Operand};
 
 use super::Machine;
+use crate::datum::{self, Datum};
 use crate::function::{self, Call};
-use crate::value::{FailureKind, Fault, List, Value};
+use crate::value::{FailureKind, Fault, List, Str, Value};
 
 impl<'a> Machine<'a> {
-    fn field(&self, value: Value<'a>, name: &str) -> Result<Option<Value<'a>>, Value<'a>> {
+    fn field(&mut self, value: Value<'a>, name: Str<'a>) -> Result<Option<Value<'a>>, Value<'a>> {
         match value {
-            Value::Map(map) => Ok(map.field(name, self.call.arena)),
+            Value::Map(map) => {
+                self.call.spend(map.search_steps())?;
+                Ok(map.find(&name, self.call.arena))
+            }
             error @ Value::Error(_) => Err(error),
             other => {
-                let message =
-                    bumpalo::format!(in self.call.arena, "`.{name}` of {}", other.type_name());
+                let message = bumpalo::format!(in self.call.arena, "`.{}` of {}", name.text, other.type_name());
                 Err(self.fault(FailureKind::NoOverload, message))
             }
         }
     }
 
-    pub(super) fn select(&self, src: Operand, name: &str) -> Value<'a> {
-        if let optional @ Value::Optional(_) = self.get(src) {
+    pub(super) fn select(&mut self, src: Operand, name: Str<'a>) -> Value<'a> {
+        if let Some(Datum::Map(entries)) = self.datum(src)
+            && let Some(found) = datum::find(entries, name.text, name.symbol)
+        {
+            return Value::of(found, self.call.arena);
+        }
+        let source = self.get(src);
+        if let optional @ Value::Optional(_) = source {
             return self.optional_field(optional, name);
         }
-        match self.field(self.get(src), name) {
+        match self.field(source, name) {
             Ok(Some(value)) => value,
             Ok(None) => {
-                let message = bumpalo::format!(in self.call.arena, "there is no `{name}`",);
+                let message = bumpalo::format!(in self.call.arena, "there is no `{}`", name.text);
                 self.fault(FailureKind::NoSuchKey, message)
             }
             Err(error) => error,
         }
     }
 
-    pub(super) fn optional_field(&self, value: Value<'a>, name: &str) -> Value<'a> {
+    pub(super) fn optional_field(&mut self, value: Value<'a>, name: Str<'a>) -> Value<'a> {
         let value = match value {
             Value::Optional(None) => return value,
             Value::Optional(Some(held)) => *held,
@@ -53,7 +62,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn has(&self, src: Operand, name: &str) -> Value<'a> {
+    pub(super) fn has(&mut self, src: Operand, name: Str<'a>) -> Value<'a> {
         let value = match self.get(src) {
             Value::Optional(None) => return Value::Bool(false),
             Value::Optional(Some(held)) => *held,
@@ -65,7 +74,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn index(&self, src: Operand, key: Operand) -> Value<'a> {
+    pub(super) fn index(&mut self, src: Operand, key: Operand) -> Value<'a> {
         let (source, key) = match (self.get(src), self.get(key)) {
             (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => return error,
             pair => pair,
@@ -86,7 +95,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn index_optional(&self, src: Operand, key: Operand) -> Value<'a> {
+    pub(super) fn index_optional(&mut self, src: Operand, key: Operand) -> Value<'a> {
         let (source, key) = match (self.get(src), self.get(key)) {
             (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => return error,
             (Value::Optional(Some(held)), key) => (*held, key),
@@ -99,14 +108,21 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn lookup(&self, source: Value<'a>, key: Value<'a>) -> Result<Option<Value<'a>>, Value<'a>> {
+    fn lookup(
+        &mut self,
+        source: Value<'a>,
+        key: Value<'a>,
+    ) -> Result<Option<Value<'a>>, Value<'a>> {
         match source {
             Value::Map(map) => match key {
                 Value::String(_)
                 | Value::Int(_)
                 | Value::Uint(_)
                 | Value::Bool(_)
-                | Value::Double(_) => Ok(map.get(&key, self.call.arena)),
+                | Value::Double(_) => {
+                    self.call.spend(map.search_steps())?;
+                    Ok(map.get(&key, self.call.arena))
+                }
                 other => Err(self.call.no_overload("_[_]", &[source, other])),
             },
             Value::List(list) => match whole(key) {

@@ -4,10 +4,7 @@ use bumpalo::collections::Vec as BumpVec;
 use mxcp_schemas::bundle::code::{Op, Operand, Reg, Target};
 
 use super::{Machine, NO_VALUE, Next};
-use crate::value::{self, FailureKind, List, Map, Value};
-
-/// How many known keys are compared with a new one for a step.
-const KEYS_PER_STEP: u64 = 4;
+use crate::value::{self, FailureKind, KEYS_PER_STEP, List, Map, Value};
 
 /// What an instruction builds or walks, beside the register that stands for it.
 #[derive(Debug)]
@@ -22,7 +19,7 @@ pub(super) enum Work<'a> {
 
 impl<'a> Machine<'a> {
     /// Instructions of lists, maps and loops.
-    pub(super) fn build(&mut self, op: Op) -> Next<'a> {
+    pub(super) fn build(&mut self, op: Op) -> Next {
         let arena = self.call.arena;
         match op {
             Op::NewList { dst } => self.begin(dst, Work::Items(BumpVec::new_in(arena))),
@@ -59,18 +56,21 @@ impl<'a> Machine<'a> {
             Op::InsertAll { map, entries } => self.insert_all(map, entries),
             Op::Finish { dst } => self.finish(dst),
             Op::Iterate { iter, src, end } => self.iterate(iter, src, end),
-            _ => Next::Done(self.fail(FailureKind::BadInput, "an unknown instruction")),
+            _ => {
+                let error = self.fail(FailureKind::BadInput, "an unknown instruction");
+                self.done(error)
+            }
         }
     }
 
-    fn begin(&mut self, register: Reg, work: Work<'a>) -> Next<'a> {
+    fn begin(&mut self, register: Reg, work: Work<'a>) -> Next {
         if let Some(place) = self.work(register) {
             *place = work;
         }
         self.set(register, Value::Error(&NO_VALUE))
     }
 
-    fn append(&mut self, list: Reg, value: Value<'a>) -> Next<'a> {
+    fn append(&mut self, list: Reg, value: Value<'a>) -> Next {
         match (self.work(list), value) {
             (Some(work @ Work::Items(_)), error @ Value::Error(_)) => *work = Work::Failed(error),
             (Some(Work::Items(items)), value) => items.push(value),
@@ -80,7 +80,7 @@ impl<'a> Machine<'a> {
         Next::Following
     }
 
-    fn insert(&mut self, map: Reg, key: Value<'a>, value: Value<'a>) -> Next<'a> {
+    fn insert(&mut self, map: Reg, key: Value<'a>, value: Value<'a>) -> Next {
         let problem = match (key, value) {
             (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => Some(error),
             (Value::String(_) | Value::Int(_) | Value::Uint(_) | Value::Bool(_), _) => None,
@@ -102,10 +102,9 @@ impl<'a> Machine<'a> {
 
     /// The error of a key that the map under construction has already.
     fn collision(&mut self, map: Reg, key: Value<'a>) -> Option<Value<'a>> {
-        let arena = self.call.arena;
         let (known, twice) = match self.work(map) {
             Some(Work::Entries(entries)) => {
-                let same = |(known, _): &(Value<'a>, _)| value::equal(known, &key, arena);
+                let same = |(known, _): &(Value<'a>, _)| value::same_key(known, &key);
                 (entries.len() as u64, entries.iter().any(same))
             }
             _ => return None,
@@ -116,7 +115,7 @@ impl<'a> Machine<'a> {
         twice.then(|| self.fail(FailureKind::InvalidKey, "a key stands twice"))
     }
 
-    fn insert_all(&mut self, map: Reg, entries: Operand) -> Next<'a> {
+    fn insert_all(&mut self, map: Reg, entries: Operand) -> Next {
         match self.get(entries) {
             Value::Map(from) => {
                 if let Err(error) = self.call.spend(from.len() as u64) {
@@ -135,7 +134,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn finish(&mut self, dst: Reg) -> Next<'a> {
+    fn finish(&mut self, dst: Reg) -> Next {
         let Some(work) = self.work(dst) else { return Next::Following };
         let value = match std::mem::replace(work, Work::None) {
             Work::Items(items) => Value::List(List::Made(items.into_bump_slice())),
@@ -146,7 +145,7 @@ impl<'a> Machine<'a> {
         self.set(dst, value)
     }
 
-    fn iterate(&mut self, iter: Reg, src: Operand, end: Target) -> Next<'a> {
+    fn iterate(&mut self, iter: Reg, src: Operand, end: Target) -> Next {
         let error = match self.get(src) {
             source @ (Value::List(_) | Value::Map(_)) => {
                 return self.begin(iter, Work::Loop(source, 0));
@@ -166,7 +165,7 @@ impl<'a> Machine<'a> {
         pair: bool,
         end: Target,
         at: usize,
-    ) -> Next<'a> {
+    ) -> Next {
         let arena = self.call.arena;
         let Some(Work::Loop(source, position)) = self.work(iter) else { return Next::To(end) };
         let (source, index) = (*source, *position);
@@ -182,7 +181,7 @@ impl<'a> Machine<'a> {
         };
         let Some((found_key, found_value)) = found else { return Next::To(end) };
         if let Err(error) = self.call.spend(self.predicate.weight(at)) {
-            return Next::Done(error);
+            return self.done(error);
         }
         if pair {
             self.set(key, found_key);

@@ -16,7 +16,7 @@ static FAILED_BEFORE: Fault<'static> =
     Fault { kind: FailureKind::BadInput, message: "a part of the condition failed before" };
 
 impl<'a> Machine<'a> {
-    pub(super) fn recall(&mut self, dst: Reg, part: PartId, end: Target) -> Next<'a> {
+    pub(super) fn recall(&mut self, dst: Reg, part: PartId, end: Target) -> Next {
         let byte = self.memory.get(usize::from(part.0)).map(|byte| byte.load(Ordering::Relaxed));
         let value = match byte {
             Some(FALSE) => Value::Bool(false),
@@ -28,7 +28,7 @@ impl<'a> Machine<'a> {
         Next::To(end)
     }
 
-    pub(super) fn remember(&mut self, src: Reg, part: PartId) -> Next<'a> {
+    pub(super) fn remember(&mut self, src: Reg, part: PartId) -> Next {
         let byte = match self.get(Operand::Reg(src)) {
             Value::Bool(false) => FALSE,
             Value::Bool(true) => TRUE,

@@ -36,6 +36,7 @@ impl<'a> Machine<'a> {
             memory,
             call: Call { arena, budget: 0, patterns: &predicate.patterns },
             registers,
+            result: Value::Null,
             works: arena.alloc_slice_fill_with(predicate.works, |_| Work::None),
         }
     }
@@ -47,7 +48,7 @@ impl<'a> Machine<'a> {
         let stepped = match self.step(*op, at) {
             Next::Following => Stepped::On,
             Next::To(_) => Stepped::Jump,
-            Next::Done(_) => Stepped::Done,
+            Next::Done => Stepped::Done,
         };
         (stepped, self.call.budget)
     }

@@ -7,6 +7,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Module as _, default_libcall_names};
 
 use super::context::{self, Entry};
+use super::write::Leaves;
 use super::{JitError, write};
 use crate::predicate::Predicate;
 
@@ -92,10 +93,14 @@ impl Making {
     }
 
     /// Compiles a condition.
-    pub(super) fn add(&mut self, predicate: &Predicate) -> Result<FuncId, JitError> {
+    pub(super) fn add(
+        &mut self,
+        predicate: &Predicate,
+        leaves: Leaves,
+    ) -> Result<FuncId, JitError> {
         let failed = |error: cranelift_module::ModuleError| JitError::Code(format!("{error:?}"));
         let id = self.module.declare_anonymous_function(&self.signature).map_err(failed)?;
-        self.write(predicate);
+        self.write(predicate, leaves);
         let defined = self.module.define_function(id, &mut self.context).map_err(failed);
         self.module.clear_context(&mut self.context);
         defined.map(|()| id)
@@ -103,17 +108,17 @@ impl Making {
 
     /// The code of a condition as text.
     pub(super) fn text(mut self, predicate: &Predicate) -> Result<String, JitError> {
-        self.write(predicate);
+        self.write(predicate, Leaves::Verdict);
         Ok(self.context.func.display().to_string())
     }
 
-    fn write(&mut self, predicate: &Predicate) {
+    fn write(&mut self, predicate: &Predicate, leaves: Leaves) {
         self.context.func.signature = self.signature.clone();
         self.context.func.name = UserFuncName::user(0, self.count);
         self.count += 1;
         let config = self.module.target_config();
         let mut builder = FunctionBuilder::new(&mut self.context.func, &mut self.builder);
-        write::condition(&mut builder, predicate);
+        write::condition(&mut builder, predicate, leaves);
         builder.seal_all_blocks();
         builder.finalize(config);
     }

@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(super) memory: *const AtomicU8,
     /// the properties of the request, as values in the order of their slots
     pub(super) request: *const Value<'a>,
+    /// where an expression that is no condition leaves its value
+    pub(super) result: *mut Value<'a>,
     /// the interpreter that does what is not compiled, once it is needed
     pub(super) machine: Option<&'a mut Machine<'a>>,
     pub(super) predicate: &'a Predicate,
@@ -42,6 +44,7 @@ pub(super) const PARAMS: i32 = offset(offset_of!(Context<'_>, params));
 pub(super) const RESPONSE: i32 = offset(offset_of!(Context<'_>, response));
 pub(super) const MEMORY: i32 = offset(offset_of!(Context<'_>, memory));
 pub(super) const REQUEST: i32 = offset(offset_of!(Context<'_>, request));
+pub(super) const RESULT: i32 = offset(offset_of!(Context<'_>, result));
 
 /// Bytes of a value, and of a datum.
 pub(super) const SIZE: i32 = offset(size_of::<Value<'_>>());
@@ -56,6 +59,13 @@ pub(super) const SYMBOL: i32 = 24;
 /// Where the index of a list of an input is: null, or the address of its words and their number.
 pub(super) const MEMBERS: i32 = 24;
 
+/// Bytes of an entry of a map of an input, and where in it the symbol of its key and its value are.
+pub(super) const ENTRY: i32 = offset(size_of::<(Text, Datum)>());
+/// See [`ENTRY`].
+pub(super) const KEY_SYMBOL: i32 = offset(offset_of!((Text, Datum), 0) + offset_of!(Text, symbol));
+/// See [`ENTRY`].
+pub(super) const ENTRY_VALUE: i32 = offset(offset_of!((Text, Datum), 1));
+
 /// The tags of values and data.
 pub(super) mod tag {
     pub(in crate::jit) const NULL: u8 = 0;
@@ -66,6 +76,7 @@ pub(super) mod tag {
     pub(in crate::jit) const TIMESTAMP: u8 = 7;
     pub(in crate::jit) const DURATION: u8 = 8;
     pub(in crate::jit) const LIST: u8 = 9;
+    pub(in crate::jit) const MAP: u8 = 10;
     pub(in crate::jit) const ERROR: u8 = 11;
 }
 
@@ -92,6 +103,7 @@ const fn offset(bytes: usize) -> i32 {
 }
 
 impl<'a> Context<'a> {
+    #[inline]
     pub(super) fn new(
         predicate: &'a Predicate,
         inputs: &'a Inputs<'a>,
@@ -110,6 +122,7 @@ impl<'a> Context<'a> {
             response: inputs.response.map_or(ptr::null(), ptr::from_ref),
             memory: if remembers { memory.as_ptr() } else { ptr::null() },
             request,
+            result: ptr::null_mut(),
             machine: None,
             predicate,
             inputs,
@@ -118,6 +131,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Runs code that leaves a value; `None` when it is unsure.
+    pub(super) fn leave(&mut self, entry: Entry) -> Option<Value<'a>> {
+        let mut result = Value::Null;
+        self.result = &raw mut result;
+        let told = self.enter(entry);
+        self.result = ptr::null_mut();
+        (told == 0).then_some(result)
+    }
+
+    /// Runs the code of a condition.
+    #[inline]
     pub(super) fn enter(&mut self, entry: Entry) -> u8 {
         // SAFETY: `entry` was compiled from the predicate of this context, whose code was verified;
         // the inputs that it reads are there, as `Native::run` has seen; and its memory is kept by the
@@ -137,6 +161,10 @@ pub(super) fn holds() -> bool {
     let (items, members) = (list.as_ptr() as u64, list.members().map(ptr::from_ref));
     let list = Datum::List(list);
     let words = members.map_or([0; 2], |members: *const Members| words_at(members.cast()));
+    let entries: Box<[(Text, Datum)]> =
+        Box::new([(Text { text: "key".into(), symbol: Symbol::Known(3) }, Datum::Int(9))]);
+    let first = entries.as_ptr() as u64;
+    let map = Datum::Map(entries);
     let instant = Datum::Timestamp(Instant { seconds: 5, nanos: 6 });
     let tags = [
         (tag_of(&Datum::Null), tag::NULL),
@@ -146,6 +174,7 @@ pub(super) fn holds() -> bool {
         (tag_of(&string), tag::STRING),
         (tag_of(&instant), tag::TIMESTAMP),
         (tag_of(&list), tag::LIST),
+        (tag_of(&map), tag::MAP),
         (tag_of(&Datum::Error("".into())), tag::ERROR),
         (tag_of(&value), tag::STRING),
         (tag_of(&Value::Timestamp(Instant { seconds: 0, nanos: 0 })), tag::TIMESTAMP),
@@ -154,6 +183,7 @@ pub(super) fn holds() -> bool {
     let of_string: [u64; 4] = words_at(ptr::from_ref(&string).cast());
     let of_value: [u64; 4] = words_at(ptr::from_ref(&value).cast());
     let of_list: [u64; 4] = words_at(ptr::from_ref(&list).cast());
+    let of_map: [u64; 3] = words_at(ptr::from_ref(&map).cast());
     let of_instant: [u64; 2] = words_at(ptr::from_ref(&instant).cast());
     size_of::<Datum>() == 32
         && size_of::<Value<'_>>() == 32
@@ -163,6 +193,7 @@ pub(super) fn holds() -> bool {
         // The second half of a symbol without a number is not written.
         && half(of_value[3]) == FOREIGN.cast_unsigned()
         && of_list[1..] == [items, 2, members.map_or(0, |m| m.addr() as u64)]
+        && of_map[1..] == [first, 1]
         && words[1] == 1
         && of_instant[1] == 5
 }
@@ -172,7 +203,7 @@ const fn half(word: u64) -> u64 {
     if cfg!(target_endian = "little") { word & 0xffff_ffff } else { word >> 32 }
 }
 
-fn tag_of<T>(value: &T) -> u8 {
+pub(super) fn tag_of<T>(value: &T) -> u8 {
     // SAFETY: the first byte of the enums that this is called with is their tag.
     unsafe { *ptr::from_ref(value).cast::<u8>() }
 }

@@ -10,16 +10,14 @@ use std::sync::LazyLock;
 use mxcp_schemas::bundle::code::ConstId;
 
 use super::context::Context;
-use crate::datum::{Datum, Symbol, Text};
-use crate::function::{self, Call, Function};
+use crate::datum::{Datum, Text, find};
+use crate::function::{self, BYTES_PER_SCAN_STEP, Call, Function};
 use crate::interpret::{Machine, Stepped};
 use crate::value::{self, FailureKind, Fault, Value};
 
 /// The interpreter has to say.
 const UNSURE: u64 = 3;
 const ERROR: u64 = 2;
-/// How many entries of a map are looked at one by one.
-const MAX_SCANNED: usize = 16;
 
 /// The error of which only the interpreter knows what it is.
 pub(super) static FAULT: Fault<'static> =
@@ -28,7 +26,7 @@ pub(super) static FAULT: Fault<'static> =
 /// An input that is an error, for what is not found.
 static FAILED: LazyLock<Datum> = LazyLock::new(|| Datum::Error("the condition failed".into()));
 
-fn failed() -> *const Datum {
+pub(super) fn failed() -> *const Datum {
     &raw const *FAILED
 }
 
@@ -43,6 +41,68 @@ pub(super) extern "C" fn equal(context: &mut Context<'_>, a: usize, b: usize) ->
             }
         }
     })
+}
+
+/// Whether texts of the same length, at two addresses, have the same bytes.
+pub(super) extern "C" fn same_bytes(
+    _: &mut Context<'_>,
+    a: *const u8,
+    b: *const u8,
+    len: usize,
+) -> u64 {
+    // SAFETY: both are addresses of texts of that length, read from values just now.
+    let (a, b) = unsafe { (bytes_at(a, len), bytes_at(b, len)) };
+    u64::from(a == b)
+}
+
+/// Whether a text holds another.
+pub(super) extern "C" fn text_contains(
+    context: &mut Context<'_>,
+    text: *const u8,
+    len: usize,
+    part: &Text,
+) -> u64 {
+    // SAFETY: as in `same_bytes`.
+    let text = unsafe { bytes_at(text, len) };
+    if !context.spend(len / BYTES_PER_SCAN_STEP) {
+        return UNSURE;
+    }
+    let part = part.text.as_bytes();
+    u64::from(match part {
+        [] => true,
+        [one] => text.contains(one),
+        part => text.windows(part.len()).any(|window| window == part),
+    })
+}
+
+/// Whether a regular expression matches somewhere in a text.
+pub(super) extern "C" fn text_matches(
+    context: &mut Context<'_>,
+    text: *const u8,
+    len: usize,
+    regex: &regex::Regex,
+) -> u64 {
+    // SAFETY: as in `same_bytes`; what is a text of a value is UTF-8.
+    let text = unsafe { std::str::from_utf8_unchecked(bytes_at(text, len)) };
+    told(context, |context| context.spend(len).then(|| u64::from(regex.is_match(text))))
+}
+
+/// How many code points a text has, or less than nothing if the budget does not suffice.
+pub(super) extern "C" fn code_points(
+    context: &mut Context<'_>,
+    text: *const u8,
+    len: usize,
+) -> i64 {
+    // SAFETY: as in `text_matches`.
+    let text = unsafe { std::str::from_utf8_unchecked(bytes_at(text, len)) };
+    if context.spend(len) { i64::try_from(text.chars().count()).unwrap_or(-1) } else { -1 }
+}
+
+/// # Safety
+/// `address` is that of so many bytes, which outlive the use of the slice.
+unsafe fn bytes_at<'b>(address: *const u8, len: usize) -> &'b [u8] {
+    // SAFETY: the caller promises it.
+    unsafe { std::slice::from_raw_parts(address, len) }
 }
 
 /// `a in b`
@@ -75,13 +135,13 @@ pub(super) extern "C" fn quantify(
 /// The value of a field of a map of the inputs, or an error.
 pub(super) extern "C" fn field(_: &mut Context<'_>, map: &Datum, name: &Datum) -> *const Datum {
     let (Datum::Map(entries), Datum::String(name)) = (map, name) else { return failed() };
-    find(entries, name).map_or_else(failed, std::ptr::from_ref)
+    find(entries, &name.text, name.symbol).map_or_else(failed, std::ptr::from_ref)
 }
 
 /// Whether a map of the inputs has a field.
 pub(super) extern "C" fn has(_: &mut Context<'_>, map: &Datum, name: &Datum) -> u64 {
     let (Datum::Map(entries), Datum::String(name)) = (map, name) else { return ERROR };
-    match find(entries, name) {
+    match find(entries, &name.text, name.symbol) {
         Some(_) => 1,
         None => 0,
     }
@@ -96,11 +156,7 @@ pub(super) extern "C" fn element(
     let key = context.value(key);
     match (source, key) {
         (Datum::Map(entries), Value::String(name)) => {
-            let found = match (name.symbol, entries.len()) {
-                (symbol @ Symbol::Known(_), ..=MAX_SCANNED) => scan(entries, name.text, symbol),
-                _ => search(entries, name.text),
-            };
-            found.map_or_else(failed, std::ptr::from_ref)
+            find(entries, name.text, name.symbol).map_or_else(failed, std::ptr::from_ref)
         }
         (Datum::List(items), key) => {
             let index = crate::interpret::whole(key).and_then(|index| usize::try_from(index).ok());
@@ -208,6 +264,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Takes steps from the budget; whether there were enough.
+    fn spend(&mut self, steps: usize) -> bool {
+        match self.budget.checked_sub(steps as u64) {
+            Some(left) => self.budget = left,
+            None => return false,
+        }
+        true
+    }
+
     /// Lends what functions need.
     fn lend<R>(&mut self, run: impl FnOnce(&mut Call<'a>) -> R) -> R {
         let mut call =
@@ -250,33 +315,6 @@ fn truth(value: Value<'_>) -> Option<u64> {
         Value::Error(fault) if fault.kind != FailureKind::Budget => Some(ERROR),
         _ => None,
     }
-}
-
-fn find<'d>(entries: &'d [(Text, Datum)], name: &Text) -> Option<&'d Datum> {
-    if entries.len() <= MAX_SCANNED && matches!(name.symbol, Symbol::Known(_)) {
-        scan(entries, &name.text, name.symbol)
-    } else {
-        search(entries, &name.text)
-    }
-}
-
-/// Finds a key that conditions mention by its symbol. A key that was never looked up could be any, so
-/// maps that have one are searched by text.
-fn scan<'d>(entries: &'d [(Text, Datum)], name: &str, symbol: Symbol) -> Option<&'d Datum> {
-    for (key, value) in entries {
-        if key.symbol == symbol {
-            return Some(value);
-        }
-        if key.symbol == Symbol::Unknown {
-            return search(entries, name);
-        }
-    }
-    None
-}
-
-fn search<'d>(entries: &'d [(Text, Datum)], name: &str) -> Option<&'d Datum> {
-    let found = entries.binary_search_by(|(key, _)| (*key.text).cmp(name)).ok()?;
-    entries.get(found).map(|(_, value)| value)
 }
 
 fn const_id(id: u64) -> ConstId {

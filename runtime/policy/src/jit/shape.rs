@@ -222,9 +222,16 @@ fn called(predicate: &Predicate, state: &State, name: &str, args: &[Operand], ki
         {
             (Shape::Double, Kind::Double)
         }
+        ("size", Kind::Int) if texts(predicate, state, args) => (Shape::Int, Kind::Int),
         (_, Kind::Bool) => (Shape::Truth, Kind::Bool),
         _ => (Shape::Home, kind),
     }
+}
+
+/// Whether operands are expected to be texts in memory.
+fn texts(predicate: &Predicate, state: &State, args: &[Operand]) -> bool {
+    args.iter()
+        .all(|arg| matches!(of(predicate, state, *arg), (Shape::Data | Shape::Home, Kind::String)))
 }
 
 /// How an operand is kept.

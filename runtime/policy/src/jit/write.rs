@@ -8,9 +8,11 @@ mod compare;
 mod flow;
 mod number;
 mod set;
+mod text;
+mod time;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -20,7 +22,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, Variable};
 use mxcp_schemas::bundle::code::{FuncId, Op, Operand, Reg};
 
-use super::context::SIZE;
+use super::context::{BUDGET, SIZE};
 use super::helper;
 use super::shape::{self, Shape, Shapes, State};
 use crate::predicate::Predicate;
@@ -28,8 +30,17 @@ use crate::predicate::Predicate;
 /// Most arguments of a call that is compiled here.
 pub(super) const MAX_ARGUMENTS: usize = 8;
 
-/// Writes the function of a condition.
-pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate) {
+/// What compiled code leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// 0 false, 1 true, 2 error
+    Verdict,
+    /// a value of any type, where the context says
+    Value,
+}
+
+/// Writes the function of an expression.
+pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate, leaves: Leaves) {
     let shapes = Shapes::new(predicate);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
@@ -46,12 +57,14 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
     let doubles = variable(builder, types::F64);
     let ends = variable(builder, types::I64);
     let counts = variable(builder, types::I64);
+    let budget = builder.declare_var(types::I64);
     let mut writer = Writer {
         state: vec![(Shape::None, mxcp_schemas::bundle::code::Kind::Any); registers],
         b: builder,
         predicate,
         context,
         bail,
+        leaves,
         blocks: BTreeMap::new(),
         shapes: &shapes,
         truths,
@@ -61,8 +74,35 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
         counts,
         frame: None,
         signatures: BTreeMap::new(),
+        budget,
+        inputs: Vec::new(),
+        data: BTreeMap::new(),
+        proved: BTreeMap::new(),
+        made: None,
+        plain: BTreeSet::new(),
+        decided: BTreeMap::new(),
+        spans: BTreeMap::new(),
     };
     writer.all();
+}
+
+/// What the interpreter does between what is code of its own.
+pub(super) fn stepped(predicate: &Predicate) -> Vec<&'static str> {
+    let shapes = Shapes::new(predicate);
+    let name = |op| match op {
+        Op::Select { .. } => "a field of a value that is made",
+        Op::Has { .. } => "has() of a value that is made",
+        Op::Index { .. } => "an element of a value that is made",
+        Op::Call { .. } => "a call with more arguments than 8",
+        Op::SelectOptional { .. } | Op::IndexOptional { .. } => "an optional field or element",
+        Op::Iterate { .. } => "a loop over a map or a value that is made",
+        Op::NewMap { .. }
+        | Op::Insert { .. }
+        | Op::InsertOptional { .. }
+        | Op::InsertAll { .. } => "a map that is made",
+        _ => "a list or map that is made",
+    };
+    flow::stepped(predicate, &shapes).map(name).collect()
 }
 
 /// How many instructions of a condition have code of their own that is faster than the interpreter's.
@@ -80,7 +120,10 @@ pub(super) fn inline_operations(predicate: &Predicate) -> usize {
         | Op::IsPresent { .. } => true,
         Op::Call { function, .. } => {
             let function = predicate.functions.get(usize::from(function.0));
-            function.is_some_and(|f| f.name.starts_with('_'))
+            function.is_some_and(|f| {
+                let tests = ["startsWith", "endsWith", "contains", "matches", "size"];
+                f.name.starts_with('_') || tests.contains(&f.name)
+            })
         }
         _ => false,
     };
@@ -106,6 +149,7 @@ struct Writer<'w, 'b, 'p> {
     context: Value,
     /// leaves the code, unsure
     bail: Block,
+    leaves: Leaves,
     blocks: BTreeMap<usize, Block>,
     shapes: &'w Shapes,
     state: State,
@@ -118,13 +162,36 @@ struct Writer<'w, 'b, 'p> {
     counts: Vec<Variable>,
     frame: Option<StackSlot>,
     signatures: BTreeMap<usize, SigRef>,
+    /// the steps that are left; in the context while a helper runs that spends some
+    budget: Variable,
+    /// where the inputs are
+    inputs: Vec<Held>,
+    /// the addresses that are those of data, with the tag where that is known now
+    data: BTreeMap<Value, Option<u8>>,
+    /// the tags that were tested on the way here
+    proved: BTreeMap<Value, u8>,
+    /// seconds and nanoseconds of what the last instruction made, and the address of its home once
+    /// that is read
+    made: Option<(Reg, [Value; 2])>,
+    /// truth values that are no errors
+    plain: BTreeSet<Value>,
+    /// what truth values were seen to be on the way here
+    decided: BTreeMap<Value, i64>,
+    spans: BTreeMap<Value, [Value; 2]>,
 }
 
+/// Memory that code may have written, or that is there only after a test.
 const MEMORY: MemFlagsData = MemFlagsData::trusted();
+/// Memory of the inputs, of constants and of the context at an address that is known to be one's: it
+/// does not change while code runs, so it is read once.
+const INPUT: MemFlagsData = MemFlagsData::trusted().with_readonly().with_can_move();
 
 impl Writer<'_, '_, '_> {
     fn all(&mut self) {
-        if self.uses_machine() {
+        let budget = self.b.ins().load(types::I64, MEMORY, self.context, BUDGET);
+        self.b.def_var(self.budget, budget);
+        self.inputs = self.predicate.inputs().iter().map(|input| self.locate(input.slot)).collect();
+        if flow::stepped(self.predicate, self.shapes).next().is_some() {
             let frame = self.home_of(Reg(0));
             self.call(helper::begin as *const () as usize, &[frame]);
         }
@@ -140,26 +207,40 @@ impl Writer<'_, '_, '_> {
                     self.agree(entry);
                     self.b.ins().jump(block, &[]);
                 }
-                self.b.switch_to_block(block);
+                if matches!(op, Op::Next { .. }) {
+                    // Control comes back here.
+                    self.b.switch_to_block(block);
+                } else {
+                    self.enter(block);
+                }
                 self.state.clone_from(entry);
+                // Not all ways that lead here have seen the same.
+                self.proved.clear();
+                self.decided.clear();
+                self.made = None;
                 reachable = true;
             }
             if !reachable {
                 continue;
             }
             let before = self.state.clone();
+            let made = self.made;
             self.instruction(at, *op);
+            if self.made == made {
+                self.made = None;
+            }
             let mut next = before;
             reachable = shape::after(self.predicate, at, *op, &mut next);
             self.state = next;
         }
-        self.b.switch_to_block(self.bail);
+        self.enter(self.bail);
         let unsure = self.b.ins().iconst(types::I8, 3);
         self.b.ins().return_(&[unsure]);
     }
 
     fn instruction(&mut self, at: usize, op: Op) {
         match op {
+            Op::Return { src } if self.leaves == Leaves::Value => self.leave_value(src),
             Op::Return { src } => {
                 let truth = self.truth(src);
                 self.b.ins().return_(&[truth]);
@@ -216,12 +297,20 @@ impl Writer<'_, '_, '_> {
     /// larger is the result.
     fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: i64) {
         let (a, b) = (self.truth(a), self.truth(b));
-        let decides_a = self.b.ins().icmp_imm_u(IntCC::Equal, a, decisive);
-        let decides_b = self.b.ins().icmp_imm_u(IntCC::Equal, b, decisive);
-        let decided = self.b.ins().bor(decides_a, decides_b);
-        let larger = self.b.ins().umax(a, b);
-        let decisive = self.b.ins().iconst(types::I8, decisive);
-        let result = self.b.ins().select(decided, decisive, larger);
+        let result = if self.decided.get(&a) == Some(&(1 - decisive)) {
+            b
+        } else if self.plain.contains(&a) && self.plain.contains(&b) {
+            let both = if decisive == 0 { self.b.ins().band(a, b) } else { self.b.ins().bor(a, b) };
+            self.plain.insert(both);
+            both
+        } else {
+            let decides_a = self.b.ins().icmp_imm_u(IntCC::Equal, a, decisive);
+            let decides_b = self.b.ins().icmp_imm_u(IntCC::Equal, b, decisive);
+            let decided = self.b.ins().bor(decides_a, decides_b);
+            let larger = self.b.ins().umax(a, b);
+            let decisive = self.b.ins().iconst(types::I8, decisive);
+            self.b.ins().select(decided, decisive, larger)
+        };
         self.put(dst, Held::Truth(result));
     }
 
@@ -229,6 +318,10 @@ impl Writer<'_, '_, '_> {
     fn negate(&mut self, truth: Value) -> Value {
         let one = self.b.ins().iconst(types::I8, 1);
         let flipped = self.b.ins().bxor(truth, one);
+        if self.plain.contains(&truth) {
+            self.plain.insert(flipped);
+            return flipped;
+        }
         let failed = self.b.ins().icmp_imm_u(IntCC::Equal, truth, 2);
         self.b.ins().select(failed, truth, flipped)
     }
@@ -245,6 +338,10 @@ impl Writer<'_, '_, '_> {
         }
         let result = after.get(usize::from(dst.0)).map_or(Shape::Home, |(shape, _)| *shape);
         match (result, args) {
+            (Shape::Int, [text]) if called.name == "size" => {
+                let size = self.size_of_text(*text);
+                return self.put(dst, Held::Int(size));
+            }
             (Shape::Int, args) => {
                 let value = self.whole_arithmetic(called.name, args);
                 return self.put(dst, Held::Int(value));
@@ -254,8 +351,16 @@ impl Writer<'_, '_, '_> {
                 return self.put(dst, Held::Double(value));
             }
             (Shape::Truth, [a, b]) => {
-                if let Some(truth) = self.order(called.name, *a, *b) {
+                let told = self
+                    .order(called.name, *a, *b)
+                    .or_else(|| self.test_of_text(called.name, *a, *b));
+                if let Some(truth) = told {
                     return self.put(dst, Held::Truth(truth));
+                }
+            }
+            (Shape::Home, [a, b]) if called.name == "_-_" => {
+                if self.time_between(dst, *a, *b) {
+                    return;
                 }
             }
             _ => {}
@@ -274,14 +379,16 @@ impl Writer<'_, '_, '_> {
         let function = self.address(std::ptr::from_ref(called).addr());
         let count = self.b.ins().iconst(types::I64, args.len().cast_signed() as i64);
         if result == Shape::Truth {
-            let told =
-                self.call(helper::call_truth as *const () as usize, &[function, count, list]);
+            let told = self
+                .call_spending(helper::call_truth as *const () as usize, &[function, count, list]);
             let truth = self.told(told);
             self.put(dst, Held::Truth(truth));
         } else {
             let home = self.home_of(dst);
-            let told =
-                self.call(helper::call_value as *const () as usize, &[function, count, list, home]);
+            let told = self.call_spending(
+                helper::call_value as *const () as usize,
+                &[function, count, list, home],
+            );
             self.told(told);
         }
     }
@@ -294,6 +401,37 @@ impl Writer<'_, '_, '_> {
             self.b.ins().stack_store(types::I64, address, slot, offset);
         }
         self.b.ins().stack_addr(types::I64, slot, 0)
+    }
+
+    /// Calls a helper that takes steps from the budget.
+    fn call_spending(&mut self, address: usize, args: &[Value]) -> Value {
+        let budget = self.b.use_var(self.budget);
+        self.b.ins().store(MEMORY, budget, self.context, BUDGET);
+        let told = self.call(address, args);
+        let left = self.b.ins().load(types::I64, MEMORY, self.context, BUDGET);
+        self.b.def_var(self.budget, left);
+        told
+    }
+
+    /// Takes steps from the budget, and leaves the code where there are not enough.
+    fn spend(&mut self, steps: Value) {
+        let budget = self.b.use_var(self.budget);
+        let short = self.b.ins().icmp(IntCC::UnsignedLessThan, budget, steps);
+        self.leave_if(short);
+        let left = self.b.ins().isub(budget, steps);
+        self.b.def_var(self.budget, left);
+    }
+
+    /// Leaves the code unless values have a tag.
+    fn expect(&mut self, all: &[Held], tag: u8) {
+        let Some(guard) = self.guard(all, tag) else { return };
+        let other = self.b.ins().icmp_imm_u(IntCC::Equal, guard, 0);
+        self.leave_if(other);
+        for held in all {
+            if let Held::Data(at) = held {
+                self.proved.insert(*at, tag);
+            }
+        }
     }
 
     /// Calls a helper with the context and arguments of a word each; the result is a word.
@@ -329,14 +467,14 @@ impl Writer<'_, '_, '_> {
     fn leave_if(&mut self, condition: Value) {
         let next = self.b.create_block();
         self.b.ins().brif(condition, self.bail, &[], next, &[]);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Leaves the code, unsure. What follows cannot be reached.
     fn leave(&mut self) {
         self.b.ins().jump(self.bail, &[]);
         let next = self.b.create_block();
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     /// Lets the interpreter do an instruction on values in their homes.
@@ -349,8 +487,14 @@ impl Writer<'_, '_, '_> {
             }
         }
         let at = self.b.ins().iconst(types::I64, at.cast_signed() as i64);
-        let told = self.call(helper::step as *const () as usize, &[at]);
+        let told = self.call_spending(helper::step as *const () as usize, &[at]);
         self.told(told)
+    }
+
+    /// Goes on in a block that nothing else will jump to.
+    fn enter(&mut self, block: Block) {
+        self.b.switch_to_block(block);
+        self.b.seal_block(block);
     }
 
     fn address(&mut self, address: usize) -> Value {

@@ -4,10 +4,11 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder as _, Value, types};
 use mxcp_schemas::bundle::code::{Kind, Operand};
 
-use super::super::context::{KNOWN, LENGTH, NANOS, PAYLOAD, SYMBOL, symbol_bits, tag};
+use super::super::context::{KNOWN, LENGTH, PAYLOAD, SYMBOL, symbol_bits, tag};
 use super::super::{helper, shape};
-use super::{Held, MEMORY, Writer};
+use super::{Held, INPUT, Writer};
 use crate::datum::{Datum, Symbol};
+use crate::value::BYTES_PER_STEP;
 
 impl Writer<'_, '_, '_> {
     /// `a == b`, a truth value.
@@ -33,7 +34,11 @@ impl Writer<'_, '_, '_> {
         }
         let right = self.get(b);
         match (left, right) {
-            (Held::Int(x), Held::Int(y)) => self.b.ins().icmp(IntCC::Equal, x, y),
+            (Held::Int(x), Held::Int(y)) => {
+                let same = self.b.ins().icmp(IntCC::Equal, x, y);
+                self.plain.insert(same);
+                same
+            }
             (Held::Int(x), Held::Data(at) | Held::Home(at))
             | (Held::Data(at) | Held::Home(at), Held::Int(x)) => {
                 let is_int = self.has_tag(at, tag::INT);
@@ -64,38 +69,50 @@ impl Writer<'_, '_, '_> {
     /// A text against one that conditions mention: their symbols are compared.
     fn equal_symbol(&mut self, at: Value, symbol: Symbol, a: Operand, b: Operand) -> Value {
         let (done, result) = self.truth_block();
-        let (text, other, slow) = (self.b.create_block(), self.cold_block(), self.cold_block());
+        let (text, other) = (self.b.create_block(), self.cold_block());
         let is_text = self.has_tag(at, tag::STRING);
         self.b.ins().brif(is_text, text, &[], other, &[]);
-        self.b.switch_to_block(text);
-        let found = self.b.ins().load(types::I64, MEMORY, at, SYMBOL);
+        self.enter(text);
+        let flags = self.flags(at);
+        let found = self.b.ins().load(types::I64, flags, at, SYMBOL);
         let wanted = self.b.ins().iconst(types::I64, symbol_bits(symbol));
         let same = self.b.ins().icmp(IntCC::Equal, found, wanted);
         let half = self.b.ins().ireduce(types::I32, found);
         let unknown = self.b.ins().icmp_imm_u(IntCC::Equal, half, 0);
-        self.b.ins().brif(unknown, slow, &[], done, &[same.into()]);
-        self.b.switch_to_block(other);
+        if flags == INPUT {
+            // Texts of the inputs were looked up, but for few: those the interpreter compares.
+            self.b.ins().brif(unknown, self.bail, &[], done, &[same.into()]);
+        } else {
+            let slow = self.cold_block();
+            self.b.ins().brif(unknown, slow, &[], done, &[same.into()]);
+            self.enter(slow);
+            let told = self.ask(helper::equal as *const () as usize, a, b);
+            self.b.ins().jump(done, &[told.into()]);
+        }
+        self.enter(other);
         let failed = self.has_tag(at, tag::ERROR);
         let told = self.b.ins().iadd(failed, failed);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(slow);
-        let told = self.ask(helper::equal as *const () as usize, a, b);
-        self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
     /// Two values of which both may be texts.
     fn equal_texts(&mut self, x: Value, y: Value, a: Operand, b: Operand) -> Value {
         let (done, result) = self.truth_block();
-        let (texts, bytes, slow) =
-            (self.b.create_block(), self.b.create_block(), self.cold_block());
+        let (texts, bytes, look, slow) = (
+            self.b.create_block(),
+            self.b.create_block(),
+            self.b.create_block(),
+            self.cold_block(),
+        );
         let (p, q) = (self.has_tag(x, tag::STRING), self.has_tag(y, tag::STRING));
         let both = self.b.ins().band(p, q);
         self.b.ins().brif(both, texts, &[], slow, &[]);
-        self.b.switch_to_block(texts);
-        let p = self.b.ins().load(types::I64, MEMORY, x, SYMBOL);
-        let q = self.b.ins().load(types::I64, MEMORY, y, SYMBOL);
+        self.enter(texts);
+        let (of_x, of_y) = (self.flags(x), self.flags(y));
+        let p = self.b.ins().load(types::I64, of_x, x, SYMBOL);
+        let q = self.b.ins().load(types::I64, of_y, y, SYMBOL);
         let same = self.b.ins().icmp(IntCC::Equal, p, q);
         // Unknown is 0, foreign 1, known 2: the product is 2 or more when neither is unknown and one
         // is known.
@@ -103,16 +120,30 @@ impl Writer<'_, '_, '_> {
         let product = self.b.ins().imul(p, q);
         let told = self.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, product, KNOWN);
         self.b.ins().brif(told, done, &[same.into()], bytes, &[]);
-        self.b.switch_to_block(bytes);
-        let p = self.b.ins().load(types::I64, MEMORY, x, LENGTH);
-        let q = self.b.ins().load(types::I64, MEMORY, y, LENGTH);
+        self.enter(bytes);
+        let p = self.b.ins().load(types::I64, of_x, x, LENGTH);
+        let q = self.b.ins().load(types::I64, of_y, y, LENGTH);
         let differ = self.b.ins().icmp(IntCC::NotEqual, p, q);
         let no = self.b.ins().iconst(types::I8, 0);
-        self.b.ins().brif(differ, done, &[no.into()], slow, &[]);
-        self.b.switch_to_block(slow);
+        self.b.ins().brif(differ, done, &[no.into()], look, &[]);
+        self.enter(look);
+        // Texts that cost no steps are compared without ado.
+        let costs = self.b.ins().icmp_imm_u(
+            IntCC::UnsignedGreaterThanOrEqual,
+            p,
+            BYTES_PER_STEP.cast_signed() as i64,
+        );
+        let short = self.b.create_block();
+        self.b.ins().brif(costs, slow, &[], short, &[]);
+        self.enter(short);
+        let (left, right) = (self.payload(x), self.payload(y));
+        let told = self.call(helper::same_bytes as *const () as usize, &[left, right, p]);
+        let told = self.b.ins().ireduce(types::I8, told);
+        self.b.ins().jump(done, &[told.into()]);
+        self.enter(slow);
         let told = self.ask(helper::equal as *const () as usize, a, b);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
@@ -167,28 +198,34 @@ impl Writer<'_, '_, '_> {
             }
             _ => this.compare_times(whole, left, right),
         };
+        let told = |this: &mut Self| {
+            let told = compare(this);
+            this.plain.insert(told);
+            told
+        };
+        let Some(guard) = guard else { return Some(told(self)) };
+        if self.kind(a) == wanted && self.kind(b) == wanted {
+            // What is not of its declared type errs, and what that means is the interpreter's to tell.
+            self.expect(&[left, right], tag);
+            return Some(told(self));
+        }
         let function = crate::function::find(name)?;
-        Some(match guard {
-            None => compare(self),
-            Some(guard) => {
-                let (done, result) = self.truth_block();
-                let (fast, slow) = (self.b.create_block(), self.cold_block());
-                self.b.ins().brif(guard, fast, &[], slow, &[]);
-                self.b.switch_to_block(fast);
-                let told = compare(self);
-                self.b.ins().jump(done, &[told.into()]);
-                self.b.switch_to_block(slow);
-                let list = self.argument_list(&[a, b]);
-                let function = self.address(std::ptr::from_ref(function).addr());
-                let count = self.b.ins().iconst(types::I64, 2);
-                let told =
-                    self.call(helper::call_truth as *const () as usize, &[function, count, list]);
-                let told = self.told(told);
-                self.b.ins().jump(done, &[told.into()]);
-                self.b.switch_to_block(done);
-                result
-            }
-        })
+        let (done, result) = self.truth_block();
+        let (fast, slow) = (self.b.create_block(), self.cold_block());
+        self.b.ins().brif(guard, fast, &[], slow, &[]);
+        self.enter(fast);
+        let told = compare(self);
+        self.b.ins().jump(done, &[told.into()]);
+        self.enter(slow);
+        let list = self.argument_list(&[a, b]);
+        let function = self.address(std::ptr::from_ref(function).addr());
+        let count = self.b.ins().iconst(types::I64, 2);
+        let told =
+            self.call_spending(helper::call_truth as *const () as usize, &[function, count, list]);
+        let told = self.told(told);
+        self.b.ins().jump(done, &[told.into()]);
+        self.enter(done);
+        Some(result)
     }
 
     /// Times compare by seconds, then by nanoseconds, which are never so many that their sign as 32
@@ -200,8 +237,7 @@ impl Writer<'_, '_, '_> {
         let (p, q) = (self.payload(x), self.payload(y));
         let same = self.b.ins().icmp(IntCC::Equal, p, q);
         let by_seconds = self.b.ins().icmp(order, p, q);
-        let p = self.b.ins().load(types::I32, MEMORY, x, NANOS);
-        let q = self.b.ins().load(types::I32, MEMORY, y, NANOS);
+        let (p, q) = (self.nanos(x), self.nanos(y));
         let by_nanos = self.b.ins().icmp(order, p, q);
         self.b.ins().select(same, by_nanos, by_seconds)
     }
@@ -211,6 +247,9 @@ impl Writer<'_, '_, '_> {
         let mut guard = None;
         for held in all {
             let (Held::Data(at) | Held::Home(at)) = *held else { continue };
+            if self.known_tag(at) == Some(tag) {
+                continue;
+            }
             let has = self.has_tag(at, tag);
             guard = Some(match guard {
                 None => has,
@@ -233,7 +272,10 @@ impl Writer<'_, '_, '_> {
     pub(super) fn number(&mut self, held: Held) -> Value {
         match held {
             Held::Double(value) => value,
-            Held::Data(at) | Held::Home(at) => self.b.ins().load(types::F64, MEMORY, at, PAYLOAD),
+            Held::Data(at) | Held::Home(at) => {
+                let flags = self.flags(at);
+                self.b.ins().load(types::F64, flags, at, PAYLOAD)
+            }
             Held::Truth(_) | Held::Int(_) => self.b.ins().f64const(f64::NAN),
         }
     }
@@ -254,20 +296,20 @@ impl Writer<'_, '_, '_> {
         let (done, result) = self.truth_block();
         let (expected, slow) = (self.b.create_block(), self.cold_block());
         self.b.ins().brif(guard, expected, &[], slow, &[]);
-        self.b.switch_to_block(expected);
+        self.enter(expected);
         let told = fast(self);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let told = self.ask(helper::equal as *const () as usize, a, b);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
     /// Asks a helper about two values.
     pub(super) fn ask(&mut self, address: usize, a: Operand, b: Operand) -> Value {
         let (a, b) = (self.tagged(a), self.tagged(b));
-        let told = self.call(address, &[a, b]);
+        let told = self.call_spending(address, &[a, b]);
         self.told(told)
     }
 }

@@ -5,48 +5,50 @@ use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
 use mxcp_schemas::bundle::code::{Op, Operand, PartId, Reg, Target};
 
 use super::super::context::{self, LENGTH, SIZE, tag};
-use super::super::shape::{self, Shape, State};
+use super::super::shape::{self, Shape, Shapes, State};
 use super::{Held, MEMORY, Writer};
+use crate::predicate::Predicate;
+
+/// The instructions that the interpreter does, because they have no code of their own.
+pub(super) fn stepped<'p>(
+    predicate: &'p Predicate,
+    shapes: &'p Shapes,
+) -> impl Iterator<Item = Op> + 'p {
+    let mut state = vec![
+        (Shape::None, mxcp_schemas::bundle::code::Kind::Any);
+        usize::from(predicate.registers)
+    ];
+    predicate.code.iter().enumerate().filter_map(move |(at, op)| {
+        if let Some(entry) = shapes.entries.get(&at) {
+            state.clone_from(entry);
+        }
+        let in_memory = |operand| shape::of(predicate, &state, operand).0 != Shape::Data;
+        let steps = match *op {
+            Op::Select { src, .. } | Op::Has { src, .. } | Op::Index { src, .. } => in_memory(src),
+            Op::Call { count, .. } => usize::from(count) > super::MAX_ARGUMENTS,
+            Op::SelectOptional { .. }
+            | Op::IndexOptional { .. }
+            | Op::NewList { .. }
+            | Op::NewMap { .. }
+            | Op::Append { .. }
+            | Op::AppendOptional { .. }
+            | Op::Insert { .. }
+            | Op::InsertOptional { .. }
+            | Op::InsertAll { .. }
+            | Op::Finish { .. } => true,
+            Op::Iterate { iter, .. } => {
+                let mut after = state.clone();
+                shape::after(predicate, at, *op, &mut after);
+                is_work(&after, iter)
+            }
+            _ => false,
+        };
+        shape::after(predicate, at, *op, &mut state);
+        steps.then_some(*op)
+    })
+}
 
 impl Writer<'_, '_, '_> {
-    /// Whether the interpreter has to do some instruction.
-    pub(super) fn uses_machine(&self) -> bool {
-        let mut state = vec![
-            (Shape::None, mxcp_schemas::bundle::code::Kind::Any);
-            usize::from(self.predicate.registers)
-        ];
-        self.predicate.code.iter().enumerate().any(|(at, op)| {
-            if let Some(entry) = self.shapes.entries.get(&at) {
-                state.clone_from(entry);
-            }
-            let in_memory = |operand| shape::of(self.predicate, &state, operand).0 != Shape::Data;
-            let uses = match *op {
-                Op::Select { src, .. } | Op::Has { src, .. } | Op::Index { src, .. } => {
-                    in_memory(src)
-                }
-                Op::Call { count, .. } => usize::from(count) > super::MAX_ARGUMENTS,
-                Op::SelectOptional { .. }
-                | Op::IndexOptional { .. }
-                | Op::NewList { .. }
-                | Op::NewMap { .. }
-                | Op::Append { .. }
-                | Op::AppendOptional { .. }
-                | Op::Insert { .. }
-                | Op::InsertOptional { .. }
-                | Op::InsertAll { .. }
-                | Op::Finish { .. } => true,
-                Op::Iterate { iter, .. } => {
-                    let mut after = state.clone();
-                    shape::after(self.predicate, at, *op, &mut after);
-                    after[usize::from(iter.0)].0 == Shape::Work
-                }
-                _ => false,
-            };
-            shape::after(self.predicate, at, *op, &mut state);
-            uses
-        })
-    }
-
     pub(super) fn block(&mut self, at: usize) -> Block {
         match self.blocks.get(&at) {
             Some(block) => *block,
@@ -99,6 +101,9 @@ impl Writer<'_, '_, '_> {
         let truth = self.truth(cond);
         let holds = self.b.ins().icmp_imm_u(IntCC::Equal, truth, wanted);
         self.branch(holds, to, None);
+        if self.plain.contains(&truth) {
+            self.decided.insert(truth, 1 - wanted);
+        }
     }
 
     /// Jumps if a condition holds, after keeping a truth value in a register on that way only.
@@ -114,13 +119,13 @@ impl Writer<'_, '_, '_> {
         } else {
             let edge = self.b.create_block();
             self.b.ins().brif(condition, edge, &[], next, &[]);
-            self.b.switch_to_block(edge);
+            self.enter(edge);
             self.keep(kept);
             self.agree(entry);
             let target = self.block(to.0 as usize);
             self.b.ins().jump(target, &[]);
         }
-        self.b.switch_to_block(next);
+        self.enter(next);
         self.state = before;
     }
 
@@ -136,14 +141,14 @@ impl Writer<'_, '_, '_> {
         let (some, absent) = (self.b.create_block(), self.b.create_block());
         let memory = self.b.ins().load(types::I64, MEMORY, self.context, context::MEMORY);
         self.b.ins().brif(memory, some, &[], absent, &[]);
-        self.b.switch_to_block(some);
+        self.enter(some);
         let byte = self.b.ins().load(types::I8, MEMORY, memory, i32::from(part.0));
         let one = self.b.ins().iconst(types::I8, 1);
         let truth = self.b.ins().isub(byte, one);
         let known = self.b.ins().icmp_imm_u(IntCC::NotEqual, byte, 0);
         self.branch(known, end, Some((dst, truth)));
         self.b.ins().jump(absent, &[]);
-        self.b.switch_to_block(absent);
+        self.enter(absent);
     }
 
     fn remember(&mut self, src: Reg, part: PartId) {
@@ -152,12 +157,12 @@ impl Writer<'_, '_, '_> {
         let (some, next) = (self.b.create_block(), self.b.create_block());
         let memory = self.b.ins().load(types::I64, MEMORY, self.context, context::MEMORY);
         self.b.ins().brif(memory, some, &[], next, &[]);
-        self.b.switch_to_block(some);
+        self.enter(some);
         let one = self.b.ins().iconst(types::I8, 1);
         let byte = self.b.ins().iadd(truth, one);
         self.b.ins().store(MEMORY, byte, memory, i32::from(part.0));
         self.b.ins().jump(next, &[]);
-        self.b.switch_to_block(next);
+        self.enter(next);
     }
 
     fn iterate(&mut self, at: usize, iter: Reg, src: Operand, end: Target) {
@@ -174,11 +179,10 @@ impl Writer<'_, '_, '_> {
             return;
         }
         let Held::Data(list) = self.get(src) else { return self.leave() };
-        let is_list = self.has_tag(list, tag::LIST);
-        let other = self.b.ins().icmp_imm_u(IntCC::Equal, is_list, 0);
-        self.leave_if(other);
+        self.expect(&[Held::Data(list)], tag::LIST);
         let items = self.payload(list);
-        let length = self.b.ins().load(types::I64, MEMORY, list, LENGTH);
+        let flags = self.flags(list);
+        let length = self.b.ins().load(types::I64, flags, list, LENGTH);
         let size = self.b.ins().iconst(types::I64, i64::from(SIZE));
         let bytes = self.b.ins().imul(length, size);
         let finish = self.b.ins().iadd(items, bytes);
@@ -197,12 +201,8 @@ impl Writer<'_, '_, '_> {
         let done = self.b.ins().icmp(IntCC::Equal, here, finish);
         self.branch(done, end, None);
         let weight = self.predicate.weight(at).cast_signed();
-        let budget = self.b.ins().load(types::I64, MEMORY, self.context, context::BUDGET);
         let weight = self.b.ins().iconst(types::I64, weight);
-        let short = self.b.ins().icmp(IntCC::UnsignedLessThan, budget, weight);
-        self.leave_if(short);
-        let left = self.b.ins().isub(budget, weight);
-        self.b.ins().store(MEMORY, left, self.context, context::BUDGET);
+        self.spend(weight);
         let following = self.offset(here, i64::from(SIZE));
         self.b.def_var(self.words[register], following);
         if pair {

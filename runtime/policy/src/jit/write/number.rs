@@ -58,10 +58,7 @@ impl Writer<'_, '_, '_> {
     /// Operands that are numbers with a tag; leaves where one is not.
     fn numbers(&mut self, args: &[Operand], tag: u8) -> Vec<Held> {
         let operands: Vec<Held> = args.iter().map(|arg| self.get(*arg)).collect();
-        if let Some(guard) = self.guard(&operands, tag) {
-            let other = self.b.ins().icmp_imm_u(IntCC::Equal, guard, 0);
-            self.leave_if(other);
-        }
+        self.expect(&operands, tag);
         operands
     }
 }

@@ -4,10 +4,12 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
 use mxcp_schemas::bundle::code::{ConstId, Operand, Reg};
 
-use super::super::context::{FOREIGN, KNOWN, MEMBERS, SYMBOL, symbol_bits, tag};
+use super::super::context::{
+    ENTRY, ENTRY_VALUE, FOREIGN, KEY_SYMBOL, KNOWN, LENGTH, MEMBERS, SYMBOL, symbol_bits, tag,
+};
 use super::super::helper;
 use super::{Held, MEMORY, Writer};
-use crate::datum::{Datum, List, Symbol};
+use crate::datum::{Datum, List, MAX_SCANNED, Symbol, Text};
 
 /// How many literals are compared one by one before their set is looked into.
 const MAX_COMPARED: usize = 4;
@@ -55,7 +57,7 @@ impl Writer<'_, '_, '_> {
         let there = self.b.ins().icmp(IntCC::UnsignedLessThan, index, length);
         let no = self.b.ins().iconst(types::I8, 0);
         self.b.ins().brif(there, look, &[], done, &[no.into()]);
-        self.b.switch_to_block(look);
+        self.enter(look);
         let word = self.offset(words, i64::from(number / 64) * 8);
         let word = self.b.ins().load(types::I64, MEMORY, word, 0);
         let shift = self.b.ins().iconst(types::I64, i64::from(number % 64));
@@ -64,10 +66,10 @@ impl Writer<'_, '_, '_> {
         let one = self.b.ins().iconst(types::I8, 1);
         let bit = self.b.ins().band(bit, one);
         self.b.ins().jump(done, &[bit.into()]);
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let told = self.ask(helper::contains as *const () as usize, a, b);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
@@ -76,10 +78,11 @@ impl Writer<'_, '_, '_> {
         let check = self.b.create_block();
         let is_list = self.has_tag(list, tag::LIST);
         self.b.ins().brif(is_list, check, &[], slow, &[]);
-        self.b.switch_to_block(check);
-        let members = self.b.ins().load(types::I64, MEMORY, list, MEMBERS);
+        self.enter(check);
+        let flags = self.flags(list);
+        let members = self.b.ins().load(types::I64, flags, list, MEMBERS);
         self.b.ins().brif(members, known, &[], slow, &[]);
-        self.b.switch_to_block(known);
+        self.enter(known);
         let words = self.b.ins().load(types::I64, MEMORY, members, 0);
         let length = self.b.ins().load(types::I64, MEMORY, members, 8);
         (words, length)
@@ -91,8 +94,9 @@ impl Writer<'_, '_, '_> {
         let (text, slow) = (self.b.create_block(), self.cold_block());
         let is_text = self.has_tag(at, tag::STRING);
         self.b.ins().brif(is_text, text, &[], slow, &[]);
-        self.b.switch_to_block(text);
-        let symbol = self.b.ins().load(types::I64, MEMORY, at, SYMBOL);
+        self.enter(text);
+        let flags = self.flags(at);
+        let symbol = self.b.ins().load(types::I64, flags, at, SYMBOL);
         if list.len() <= MAX_COMPARED {
             let mut found = self.b.ins().iconst(types::I8, 0);
             for item in list.iter() {
@@ -107,10 +111,10 @@ impl Writer<'_, '_, '_> {
         } else {
             self.look_up(symbol, list, slow, done);
         }
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let told = self.ask(helper::contains as *const () as usize, a, b);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
@@ -121,12 +125,12 @@ impl Writer<'_, '_, '_> {
         let is_known = self.b.ins().icmp_imm_u(IntCC::Equal, half, KNOWN);
         let (known, other) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(is_known, known, &[], other, &[]);
-        self.b.switch_to_block(other);
+        self.enter(other);
         // A text that no condition mentions is not among literals.
         let foreign = self.b.ins().icmp_imm_u(IntCC::Equal, half, FOREIGN);
         let no = self.b.ins().iconst(types::I8, 0);
         self.b.ins().brif(foreign, done, &[no.into()], slow, &[]);
-        self.b.switch_to_block(known);
+        self.enter(known);
         let shift = self.b.ins().iconst(types::I64, 32);
         let number = self.b.ins().ushr(symbol, shift);
         let shift = self.b.ins().iconst(types::I64, 6);
@@ -136,7 +140,7 @@ impl Writer<'_, '_, '_> {
         let look = self.b.create_block();
         let no = self.b.ins().iconst(types::I8, 0);
         self.b.ins().brif(there, look, &[], done, &[no.into()]);
-        self.b.switch_to_block(look);
+        self.enter(look);
         let base = self.address(words.as_ptr().addr());
         let shift = self.b.ins().iconst(types::I64, 3);
         let bytes = self.b.ins().ishl(index, shift);
@@ -163,7 +167,7 @@ impl Writer<'_, '_, '_> {
             Some(guard) => self.b.ins().brif(guard, fast, &[], slow, &[]),
             None => self.b.ins().jump(fast, &[]),
         };
-        self.b.switch_to_block(fast);
+        self.enter(fast);
         let word = self.word(held);
         let mut found = self.b.ins().iconst(types::I8, 0);
         for value in all {
@@ -172,10 +176,10 @@ impl Writer<'_, '_, '_> {
             found = self.b.ins().bor(found, same);
         }
         self.b.ins().jump(done, &[found.into()]);
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let told = self.ask(helper::contains as *const () as usize, a, b);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
@@ -200,7 +204,7 @@ impl Writer<'_, '_, '_> {
             let position = self.b.ins().iconst(types::I64, index.cast_signed() as i64);
             let there = self.b.ins().icmp(IntCC::UnsignedLessThan, position, length);
             self.b.ins().brif(there, look, &[], next, &[]);
-            self.b.switch_to_block(look);
+            self.enter(look);
             let word = self.offset(address, index.cast_signed() as i64 * 8);
             let word = self.b.ins().load(types::I64, MEMORY, word, 0);
             let mask = self.b.ins().iconst(types::I64, mask.cast_signed());
@@ -208,14 +212,14 @@ impl Writer<'_, '_, '_> {
             let found = self.b.ins().icmp_imm_u(IntCC::NotEqual, common, 0);
             let yes = self.b.ins().iconst(types::I8, 1);
             self.b.ins().brif(found, done, &[yes.into()], next, &[]);
-            self.b.switch_to_block(next);
+            self.enter(next);
         }
         let no = self.b.ins().iconst(types::I8, 0);
         self.b.ins().jump(done, &[no.into()]);
-        self.b.switch_to_block(slow);
+        self.enter(slow);
         let told = self.quantify(src, set, true);
         self.b.ins().jump(done, &[told.into()]);
-        self.b.switch_to_block(done);
+        self.enter(done);
         result
     }
 
@@ -223,21 +227,70 @@ impl Writer<'_, '_, '_> {
         let src = self.tagged(src);
         let set = self.b.ins().iconst(types::I64, i64::from(set.0));
         let any = self.b.ins().iconst(types::I64, i64::from(any));
-        let told = self.call(helper::quantify as *const () as usize, &[src, set, any]);
+        let told = self.call_spending(helper::quantify as *const () as usize, &[src, set, any]);
         self.told(told)
     }
 
     pub(super) fn select(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {
         match (self.get(src), self.predicate.datum(name)) {
             (Held::Data(map), Some(name)) => {
-                let name = self.address(std::ptr::from_ref(name).addr());
-                let found = self.call(helper::field as *const () as usize, &[map, name]);
+                let found = self.field(map, name);
                 self.put(dst, Held::Data(found));
             }
             _ => {
                 self.step(at);
             }
         }
+    }
+
+    /// The address of a field of a map of the inputs, or of an error. The keys of small maps are
+    /// compared by their symbols, one by one.
+    fn field(&mut self, map: Value, name: &Datum) -> Value {
+        let address = self.address(std::ptr::from_ref(name).addr());
+        let symbol = match name {
+            Datum::String(Text { symbol: symbol @ Symbol::Known(_), .. }) => *symbol,
+            _ => return self.call(helper::field as *const () as usize, &[map, address]),
+        };
+        let done = self.b.create_block();
+        let found = self.b.append_block_param(done, types::I64);
+        let (start, slow, head) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        let (look, next) = (self.b.create_block(), self.b.create_block());
+        let here = self.b.append_block_param(head, types::I64);
+        let is_map = self.has_tag(map, tag::MAP);
+        let missing = self.address(helper::failed().addr());
+        self.b.ins().brif(is_map, start, &[], done, &[missing.into()]);
+        self.enter(start);
+        let first = self.payload(map);
+        let flags = self.flags(map);
+        let count = self.b.ins().load(types::I64, flags, map, LENGTH);
+        let size = self.b.ins().iconst(types::I64, i64::from(ENTRY));
+        let bytes = self.b.ins().imul(count, size);
+        let end = self.b.ins().iadd(first, bytes);
+        let many = self.b.ins().icmp_imm_u(
+            IntCC::UnsignedGreaterThan,
+            count,
+            MAX_SCANNED.cast_signed() as i64,
+        );
+        self.b.ins().brif(many, slow, &[], head, &[first.into()]);
+        self.b.switch_to_block(head);
+        let over = self.b.ins().icmp(IntCC::Equal, here, end);
+        self.b.ins().brif(over, done, &[missing.into()], look, &[]);
+        self.enter(look);
+        let key = self.b.ins().load(types::I64, MEMORY, here, KEY_SYMBOL);
+        let wanted = self.b.ins().iconst(types::I64, symbol_bits(symbol));
+        let same = self.b.ins().icmp(IntCC::Equal, key, wanted);
+        let value = self.offset(here, i64::from(ENTRY_VALUE));
+        self.b.ins().brif(same, done, &[value.into()], next, &[]);
+        self.enter(next);
+        let half = self.b.ins().ireduce(types::I32, key);
+        let following = self.offset(here, i64::from(ENTRY));
+        // A key that was never looked up could be any.
+        self.b.ins().brif(half, head, &[following.into()], slow, &[]);
+        self.enter(slow);
+        let told = self.call(helper::field as *const () as usize, &[map, address]);
+        self.b.ins().jump(done, &[told.into()]);
+        self.enter(done);
+        found
     }
 
     pub(super) fn has(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {

@@ -1,23 +1,35 @@
 //! Reading and keeping values.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
-use mxcp_schemas::bundle::code::{ConstId, InputId, Operand, Reg, RequestSlot, Slot};
+use cranelift_codegen::ir::{Block, InstBuilder as _, MemFlagsData, Value, types};
+use mxcp_schemas::bundle::code::{ConstId, Operand, Reg, RequestSlot, Slot};
 
-use super::super::context::{self, PAYLOAD, SIZE, tag};
+use super::super::context::{self, NANOS, PAYLOAD, SIZE, tag};
 use super::super::helper;
 use super::super::shape::{Shape, State};
-use super::{Held, MEMORY, Writer};
+use super::{Held, INPUT, MEMORY, Writer};
 use crate::datum::Datum;
 
 impl Writer<'_, '_, '_> {
     /// Where an operand's value is.
     pub(super) fn get(&mut self, operand: Operand) -> Held {
-        match operand {
+        let held = match operand {
             Operand::Reg(register) => self.register(register),
             Operand::Const(id) => self.constant(id),
-            Operand::Input(id) => self.input(id),
+            Operand::Input(id) => match self.inputs.get(usize::from(id.0)) {
+                Some(held) => *held,
+                None => self.missing(),
+            },
+        };
+        if let Held::Data(address) = held {
+            self.data.entry(address).or_insert(None);
         }
+        held
+    }
+
+    /// How memory at the address of a value or datum is read.
+    pub(super) fn flags(&self, address: Value) -> MemFlagsData {
+        if self.data.contains_key(&address) { INPUT } else { MEMORY }
     }
 
     fn register(&mut self, register: Reg) -> Held {
@@ -28,23 +40,39 @@ impl Writer<'_, '_, '_> {
             Shape::Int => Held::Int(self.b.use_var(self.words[at])),
             Shape::Double => Held::Double(self.b.use_var(self.doubles[at])),
             Shape::Data => Held::Data(self.b.use_var(self.words[at])),
-            Shape::Home => Held::Home(self.home_of(register)),
-            // Verified code reads no such register. If it did, nothing would be read.
-            Shape::None | Shape::Walk | Shape::Work => {
-                self.leave();
-                Held::Truth(self.b.ins().iconst(types::I8, 2))
+            Shape::Home => {
+                let home = self.home_of(register);
+                if let Some((made, parts)) = self.made
+                    && made == register
+                {
+                    self.spans.insert(home, parts);
+                }
+                Held::Home(home)
             }
+            Shape::None | Shape::Walk | Shape::Work => self.missing(),
         }
+    }
+
+    /// Verified code reads nothing that is not there. If it did, nothing would be read.
+    fn missing(&mut self) -> Held {
+        self.leave();
+        Held::Truth(self.b.ins().iconst(types::I8, 2))
     }
 
     fn constant(&mut self, id: ConstId) -> Held {
         match self.predicate.datum(id) {
             Some(Datum::Bool(value)) => {
-                Held::Truth(self.b.ins().iconst(types::I8, i64::from(*value)))
+                let truth = self.b.ins().iconst(types::I8, i64::from(*value));
+                self.plain.insert(truth);
+                Held::Truth(truth)
             }
             Some(Datum::Int(value)) => Held::Int(self.b.ins().iconst(types::I64, *value)),
             Some(Datum::Double(value)) => Held::Double(self.b.ins().f64const(*value)),
-            Some(datum) => Held::Data(self.address(std::ptr::from_ref(datum).addr())),
+            Some(datum) => {
+                let address = self.address(std::ptr::from_ref(datum).addr());
+                self.data.insert(address, Some(context::tag_of(datum)));
+                Held::Data(address)
+            }
             None => {
                 // The name of a type: its value is made on the stack.
                 let slot = self.stack(32);
@@ -56,25 +84,25 @@ impl Writer<'_, '_, '_> {
         }
     }
 
-    fn input(&mut self, id: InputId) -> Held {
-        let slot = self.predicate.slot(id);
+    /// Where an input is. All that code reads are there: that was seen before it was entered.
+    pub(super) fn locate(&mut self, slot: Slot) -> Held {
         let (base, index) = match slot {
-            Some(Slot::User(index)) => (context::USER, i64::from(index)),
-            Some(Slot::Param(index)) => (context::PARAMS, i64::from(index)),
-            Some(Slot::UserMap) => (context::USER_MAP, 0),
-            Some(Slot::Response) | None => (context::RESPONSE, 0),
-            Some(Slot::Request(property)) => {
+            Slot::User(index) => (context::USER, i64::from(index)),
+            Slot::Param(index) => (context::PARAMS, i64::from(index)),
+            Slot::UserMap => (context::USER_MAP, 0),
+            Slot::Response => (context::RESPONSE, 0),
+            Slot::Request(property) => {
                 let index = match property {
                     RequestSlot::Time => 0,
                     RequestSlot::Tool => 1,
                     RequestSlot::SessionId => 2,
                     RequestSlot::ClientIp => 3,
                 };
-                let base = self.b.ins().load(types::I64, MEMORY, self.context, context::REQUEST);
+                let base = self.b.ins().load(types::I64, INPUT, self.context, context::REQUEST);
                 return Held::Home(self.offset(base, index * i64::from(SIZE)));
             }
         };
-        let base = self.b.ins().load(types::I64, MEMORY, self.context, base);
+        let base = self.b.ins().load(types::I64, INPUT, self.context, base);
         Held::Data(self.offset(base, index * i64::from(SIZE)))
     }
 
@@ -95,11 +123,26 @@ impl Writer<'_, '_, '_> {
             Held::Double(value) => self.b.def_var(self.doubles[at], value),
             Held::Home(from) => {
                 let to = self.home_of(register);
-                for offset in (0..SIZE).step_by(8) {
-                    let word = self.b.ins().load(types::I64, MEMORY, from, offset);
-                    self.b.ins().store(MEMORY, word, to, offset);
-                }
+                self.copy(from, to);
             }
+        }
+    }
+
+    /// Leaves the value of an operand where the context says, and the code.
+    pub(super) fn leave_value(&mut self, operand: Operand) {
+        let to = self.b.ins().load(types::I64, MEMORY, self.context, context::RESULT);
+        match self.get(operand) {
+            Held::Home(from) => self.copy(from, to),
+            held => self.store(held, to),
+        }
+        let done = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().return_(&[done]);
+    }
+
+    fn copy(&mut self, from: Value, to: Value) {
+        for offset in (0..SIZE).step_by(8) {
+            let word = self.b.ins().load(types::I64, MEMORY, from, offset);
+            self.b.ins().store(MEMORY, word, to, offset);
         }
     }
 
@@ -196,7 +239,8 @@ impl Writer<'_, '_, '_> {
             Held::Int(_) | Held::Double(_) => error(self),
             Held::Data(address) | Held::Home(address) => {
                 let is_bool = self.has_tag(address, tag::BOOL);
-                let value = self.b.ins().load(types::I8, MEMORY, address, PAYLOAD);
+                let flags = self.flags(address);
+                let value = self.b.ins().load(types::I8, flags, address, PAYLOAD);
                 let error = error(self);
                 self.b.ins().select(is_bool, value, error)
             }
@@ -204,12 +248,38 @@ impl Writer<'_, '_, '_> {
     }
 
     pub(super) fn has_tag(&mut self, address: Value, tag: u8) -> Value {
-        let found = self.b.ins().load(types::I8, MEMORY, address, 0);
+        if let Some(known) = self.known_tag(address) {
+            return self.b.ins().iconst(types::I8, i64::from(known == tag));
+        }
+        let flags = self.flags(address);
+        let found = self.b.ins().load(types::I8, flags, address, 0);
         self.b.ins().icmp_imm_u(IntCC::Equal, found, i64::from(tag))
     }
 
+    /// The tag of the value or datum at an address, where it is known now.
+    pub(super) fn known_tag(&self, address: Value) -> Option<u8> {
+        if self.spans.contains_key(&address) {
+            return Some(tag::DURATION);
+        }
+        let proved = self.proved.get(&address).copied();
+        proved.or_else(|| self.data.get(&address).copied().flatten())
+    }
+
+    /// The nanoseconds of the time at an address.
+    pub(super) fn nanos(&mut self, address: Value) -> Value {
+        if let Some([_, nanos]) = self.spans.get(&address) {
+            return *nanos;
+        }
+        let flags = self.flags(address);
+        self.b.ins().load(types::I32, flags, address, NANOS)
+    }
+
     pub(super) fn payload(&mut self, address: Value) -> Value {
-        self.b.ins().load(types::I64, MEMORY, address, PAYLOAD)
+        if let Some([seconds, _]) = self.spans.get(&address) {
+            return *seconds;
+        }
+        let flags = self.flags(address);
+        self.b.ins().load(types::I64, flags, address, PAYLOAD)
     }
 
     /// A block that receives a truth value.
