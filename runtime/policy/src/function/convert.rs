@@ -220,9 +220,13 @@ fn double<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
 fn string<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     let made = match *args {
         [text @ Value::String(_)] => return text,
-        [Value::Bool(value)] => value.to_string(),
-        [Value::Int(value)] => value.to_string(),
-        [Value::Uint(value)] => value.to_string(),
+        [Value::Bool(value)] => return Value::text(if value { "true" } else { "false" }),
+        [Value::Int(value)] => {
+            return Value::text(bumpalo::format!(in call.arena, "{value}",).into_bump_str());
+        }
+        [Value::Uint(value)] => {
+            return Value::text(bumpalo::format!(in call.arena, "{value}",).into_bump_str());
+        }
         [Value::Double(value)] => double_text(value),
         [Value::Bytes(bytes)] => match std::str::from_utf8(bytes) {
             Ok(text) => return Value::text(text),

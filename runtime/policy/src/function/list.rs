@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use bumpalo::collections::{CollectIn as _, Vec as BumpVec};
+
 use super::{Call, Cost, Function, overloads};
 use crate::ty::Sig::{
     Bool, Bytes, Double, Duration, Dyn, Int, List, Optional, String, Timestamp, Uint, Var,
@@ -115,13 +117,13 @@ fn held<'a>(call: &Call<'a>, item: Option<Value<'a>>) -> Value<'a> {
     }
 }
 
-fn made<'a>(call: &Call<'a>, items: &[Value<'a>]) -> Value<'a> {
-    Value::List(value::List::Made(call.arena.alloc_slice_copy(items)))
+fn made<'a>(items: BumpVec<'a, Value<'a>>) -> Value<'a> {
+    Value::List(value::List::Made(items.into_bump_slice()))
 }
 
 fn distinct<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     let [Value::List(items)] = *args else { return call.no_overload("distinct", args) };
-    let mut kept: Vec<Value<'a>> = Vec::new();
+    let mut kept = BumpVec::new_in(call.arena);
     for item in items.iter(call.arena) {
         if let Err(error) = call.spend(kept.len() as u64 + 1) {
             return error;
@@ -134,7 +136,7 @@ fn distinct<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
             None => kept.push(item),
         }
     }
-    made(call, &kept)
+    made(kept)
 }
 
 fn flatten<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
@@ -147,7 +149,7 @@ fn flatten<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         return call
             .fail(FailureKind::InvalidArgument, "`flatten`: the number of levels is negative");
     }
-    let mut flat: Vec<Value<'a>> = items.iter(call.arena).collect();
+    let mut flat: BumpVec<'a, Value<'a>> = items.iter(call.arena).collect_in(call.arena);
     for _ in 0..levels {
         if let Err(error) = call.spend(flat.len() as u64 + 1) {
             return error;
@@ -156,7 +158,7 @@ fn flatten<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         if !nested {
             break;
         }
-        let mut next = Vec::with_capacity(flat.len());
+        let mut next = BumpVec::with_capacity_in(flat.len(), call.arena);
         for item in flat {
             match item {
                 Value::List(inner) => {
@@ -170,7 +172,7 @@ fn flatten<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         }
         flat = next;
     }
-    made(call, &flat)
+    made(flat)
 }
 
 fn range<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
@@ -181,8 +183,8 @@ fn range<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     if let Err(error) = call.spend(end.unsigned_abs()) {
         return error;
     }
-    let numbers: Vec<Value<'a>> = (0..end).map(Value::Int).collect();
-    made(call, &numbers)
+    let numbers = (0..end).map(Value::Int).collect_in(call.arena);
+    made(numbers)
 }
 
 fn slice<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
@@ -199,8 +201,8 @@ fn slice<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     if let Err(error) = call.spend((to - from) as u64) {
         return error;
     }
-    let part: Vec<Value<'a>> = (from..to).filter_map(|i| items.get(i, call.arena)).collect();
-    made(call, &part)
+    let part = (from..to).filter_map(|i| items.get(i, call.arena)).collect_in(call.arena);
+    made(part)
 }
 
 /// Items in the order of their keys; equal keys keep the order of the items.
@@ -210,7 +212,7 @@ fn sorted<'a>(
     items: value::List<'a>,
     keys: value::List<'a>,
 ) -> Value<'a> {
-    let keys: Vec<Value<'a>> = keys.iter(call.arena).collect();
+    let keys: BumpVec<'a, Value<'a>> = keys.iter(call.arena).collect_in(call.arena);
     let steps = keys.len() as u64 * u64::from(keys.len().checked_ilog2().unwrap_or(0) + 1);
     if let Err(error) = call.spend(steps) {
         return error;
@@ -223,9 +225,9 @@ fn sorted<'a>(
             return call.no_overload(name, &[*first, *odd]);
         }
     }
-    let mut order: Vec<(Value<'a>, Value<'a>)> =
-        keys.into_iter().zip(items.iter(call.arena)).collect();
+    let mut order: BumpVec<'a, (Value<'a>, Value<'a>)> =
+        keys.into_iter().zip(items.iter(call.arena)).collect_in(call.arena);
     order.sort_by(|(a, _), (b, _)| value::compare(a, b).unwrap_or(Ordering::Equal));
-    let items: Vec<Value<'a>> = order.into_iter().map(|(_, item)| item).collect();
-    made(call, &items)
+    let items = order.into_iter().map(|(_, item)| item).collect_in(call.arena);
+    made(items)
 }

@@ -1,5 +1,7 @@
 //! The `strings` extension. Positions count code points.
 
+use bumpalo::collections::{CollectIn as _, Vec as BumpVec};
+
 use super::{Call, Cost, Function, overloads};
 use crate::ty::Sig::{Int, List, String, Var};
 use crate::value::{self, FailureKind, Value};
@@ -55,7 +57,11 @@ pub(super) static FUNCTIONS: &[Function] = &[
         examples: &[("'TacoCat'.lowerAscii()", "\"tacocat\"")],
         overloads: overloads! { member "string_lower_ascii" [String] String; },
         cost: Cost::Linear,
-        eval: |call, args| one(call, "lowerAscii", args, str::to_ascii_lowercase),
+        eval: |call, args| {
+            one(call, "lowerAscii", args, |text, made| {
+                made.extend(text.chars().map(|c| c.to_ascii_lowercase()));
+            })
+        },
     },
     Function {
         name: "upperAscii",
@@ -63,7 +69,11 @@ pub(super) static FUNCTIONS: &[Function] = &[
         examples: &[("'TacoCat'.upperAscii()", "\"TACOCAT\"")],
         overloads: overloads! { member "string_upper_ascii" [String] String; },
         cost: Cost::Linear,
-        eval: |call, args| one(call, "upperAscii", args, str::to_ascii_uppercase),
+        eval: |call, args| {
+            one(call, "upperAscii", args, |text, made| {
+                made.extend(text.chars().map(|c| c.to_ascii_uppercase()));
+            })
+        },
     },
     Function {
         name: "replace",
@@ -124,7 +134,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         examples: &[("'  taco '.trim()", "\"taco\"")],
         overloads: overloads! { member "string_trim" [String] String; },
         cost: Cost::Linear,
-        eval: |call, args| one(call, "trim", args, |text| text.trim().to_owned()),
+        eval: |call, args| one(call, "trim", args, |text, made| made.push_str(text.trim())),
     },
     Function {
         name: "strings.quote",
@@ -136,33 +146,39 @@ pub(super) static FUNCTIONS: &[Function] = &[
     },
 ];
 
+/// A text under construction, in the arena.
+type Made<'a> = bumpalo::collections::String<'a>;
+
 fn one<'a>(
     call: &mut Call<'a>,
     name: &str,
     args: &[Value<'a>],
-    make: fn(&str) -> std::string::String,
+    make: fn(&str, &mut Made<'_>),
 ) -> Value<'a> {
     let [Value::String(text)] = args else { return call.no_overload(name, args) };
     match call.spend(text.text.len() as u64) {
-        Ok(()) => Value::text(call.arena.alloc_str(&make(text.text))),
+        Ok(()) => {
+            let mut made = Made::with_capacity_in(text.text.len(), call.arena);
+            make(text.text, &mut made);
+            Value::text(made.into_bump_str())
+        }
         Err(error) => error,
     }
 }
 
 fn reverse<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     let [Value::List(list)] = *args else {
-        return one(call, "reverse", args, |text| text.chars().rev().collect());
+        return one(call, "reverse", args, |text, made| made.extend(text.chars().rev()));
     };
     if let Err(error) = call.spend(list.len() as u64) {
         return error;
     }
-    let mut items: Vec<Value<'a>> = list.iter(call.arena).collect();
+    let mut items: BumpVec<'a, Value<'a>> = list.iter(call.arena).collect_in(call.arena);
     items.reverse();
-    Value::List(value::List::Made(call.arena.alloc_slice_copy(&items)))
+    Value::List(value::List::Made(items.into_bump_slice()))
 }
 
-fn quote(text: &str) -> std::string::String {
-    let mut quoted = std::string::String::with_capacity(text.len() + 2);
+fn quote(text: &str, quoted: &mut Made<'_>) {
     quoted.push('"');
     for c in text.chars() {
         match c {
@@ -179,7 +195,6 @@ fn quote(text: &str) -> std::string::String {
         }
     }
     quoted.push('"');
-    quoted
 }
 
 /// The byte offset of a position in code points; the end counts as one.
@@ -259,7 +274,7 @@ fn join<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         [Value::List(list), Value::String(separator)] => (list, separator.text),
         _ => return call.no_overload("join", args),
     };
-    let mut joined = std::string::String::new();
+    let mut joined = Made::new_in(call.arena);
     for (i, item) in list.iter(call.arena).enumerate() {
         let Value::String(text) = item else { return call.no_overload("join", args) };
         if let Err(error) = call.spend((text.text.len() + separator.len() + 1) as u64) {
@@ -270,7 +285,7 @@ fn join<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         }
         joined.push_str(text.text);
     }
-    Value::text(call.arena.alloc_str(&joined))
+    Value::text(joined.into_bump_str())
 }
 
 fn replace<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
@@ -288,7 +303,14 @@ fn replace<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         return error;
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    Value::text(call.arena.alloc_str(&text.replacen(from, to, most)))
+    let (mut made, mut done) = (Made::with_capacity_in(text.len(), call.arena), 0);
+    for (at, found) in text.match_indices(from).take(most) {
+        made.push_str(text.get(done..at).unwrap_or(""));
+        made.push_str(to);
+        done = at + found.len();
+    }
+    made.push_str(text.get(done..).unwrap_or(""));
+    Value::text(made.into_bump_str())
 }
 
 fn split<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
@@ -303,33 +325,31 @@ fn split<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         return error;
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let parts: Vec<&'a str> = if most == 0 {
-        Vec::new()
+    let mut parts = BumpVec::new_in(call.arena);
+    if most == 0 {
+        // No part at all.
     } else if separator.is_empty() {
-        characters(text, most)
+        characters(text, most, &mut parts);
     } else {
-        text.splitn(most, separator).collect()
-    };
-    let values: Vec<Value<'a>> = parts.into_iter().map(Value::text).collect();
-    Value::List(value::List::Made(call.arena.alloc_slice_copy(&values)))
+        parts.extend(text.splitn(most, separator).map(Value::text));
+    }
+    Value::List(value::List::Made(parts.into_bump_slice()))
 }
 
 /// Single code points, the last part holding what remains.
-fn characters(text: &str, most: usize) -> Vec<&str> {
-    let mut parts = Vec::new();
+fn characters<'a>(text: &'a str, most: usize, parts: &mut BumpVec<'a, Value<'a>>) {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         if parts.len() + 1 == most {
             break;
         }
         let (head, tail) = rest.split_at(first.len_utf8());
-        parts.push(head);
+        parts.push(Value::text(head));
         rest = tail;
     }
     if !rest.is_empty() {
-        parts.push(rest);
+        parts.push(Value::text(rest));
     }
-    parts
 }
 
 fn substring<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {

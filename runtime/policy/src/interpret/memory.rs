@@ -15,7 +15,7 @@ pub(crate) const ERROR: u8 = 3;
 static FAILED_BEFORE: Fault<'static> =
     Fault { kind: FailureKind::BadInput, message: "a part of the condition failed before" };
 
-impl<'a> Machine<'a> {
+impl Machine<'_> {
     pub(super) fn recall(&mut self, dst: Reg, part: PartId, end: Target) -> Next {
         let byte = self.memory.get(usize::from(part.0)).map(|byte| byte.load(Ordering::Relaxed));
         let value = match byte {

@@ -358,10 +358,8 @@ impl Writer<'_, '_, '_> {
                     return self.put(dst, Held::Truth(truth));
                 }
             }
-            (Shape::Home, [a, b]) if called.name == "_-_" => {
-                if self.time_between(dst, *a, *b) {
-                    return;
-                }
+            (Shape::Home, [a, b]) if called.name == "_-_" && self.time_between(dst, *a, *b) => {
+                return;
             }
             _ => {}
         }
