@@ -2,7 +2,7 @@
 //!
 //! A fenced block whose info string has a path after the language is a file of the project; words
 //! after the path change how it is written (see `Change`). A `console` block holds the commands,
-//! one a line, each after `$ ` (`mxcp …`, or `cat` to show a file); without one it is `mxcp check`. Without a site file the project has
+//! one a line, each after `$ ` (`mxcp …`, perhaps with `< FILE`, or `cat` to show a file); without one it is `mxcp check`. Without a site file the project has
 //! the one of [`SITE`].
 
 use std::fs;
@@ -233,7 +233,10 @@ impl Case {
                 ["mxcp", arguments @ ..] => arguments,
                 _ => panic!("a case runs `mxcp` and `cat`, not {words:?}"),
             };
-            let done = project.run(arguments);
+            let done = match arguments {
+                [arguments @ .., "<", file] => project.run_on(arguments, &project.read(file)),
+                arguments => project.run(arguments),
+            };
             shown.push_str(&text_of(&project, &done));
             if matches!(arguments, ["check"] | ["check", "--quiet"] | ["check", "--config", _]) {
                 let findings = findings(&project, arguments, &done);

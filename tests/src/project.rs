@@ -1,8 +1,9 @@
 //! Projects in temporary folders.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -71,6 +72,16 @@ impl Project {
     /// Runs `mxcp` in the project and returns how that ended, whatever the exit code.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("`mxcp` starts")
+    }
+
+    /// Runs `mxcp` in the project with a text on its standard input.
+    pub fn run_on(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("`mxcp` starts");
+        // A program that does not read all of it closes the pipe.
+        let _ = child.stdin.take().expect("standard input is a pipe").write_all(input.as_bytes());
+        child.wait_with_output().expect("`mxcp` ends")
     }
 
     /// Runs `mxcp` in the project, which must succeed, and returns what it printed.

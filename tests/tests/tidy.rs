@@ -298,9 +298,15 @@ fn roots() -> Vec<(PathBuf, bool)> {
     let paths = targets
         .flatten()
         .filter_map(|target| Path::new(target["src_path"].as_str()?).strip_prefix(root()).ok());
-    let fuzz =
-        files().into_iter().filter(|path| path.parent() == Some(Path::new("fuzz/fuzz_targets")));
-    paths.map(Path::to_owned).chain(fuzz).map(|path| (path, true)).collect()
+    let own = |path: &PathBuf| {
+        path.parent() == Some(Path::new("fuzz/fuzz_targets"))
+            || *path == Path::new("tests/peers/src/main.rs")
+    };
+    paths
+        .map(Path::to_owned)
+        .chain(files().into_iter().filter(own))
+        .map(|path| (path, true))
+        .collect()
 }
 
 /// The folders of the workspace's packages.
@@ -308,7 +314,9 @@ fn packages() -> Vec<PathBuf> {
     let manifests =
         files().into_iter().filter(|path| path.file_name() == Some(OsStr::new("Cargo.toml")));
     let folders = manifests.filter_map(|path| path.parent().map(Path::to_owned));
-    folders.filter(|folder| folder != Path::new("") && folder != Path::new("fuzz")).collect()
+    // Workspaces of their own have no lints to inherit.
+    let own = ["", "fuzz", "tests/peers"].map(Path::new);
+    folders.filter(|folder| !own.contains(&folder.as_path())).collect()
 }
 
 fn find_words(path: &Path, text: &str, words: &[&str], found: &mut Vec<String>) {
