@@ -4,10 +4,11 @@
 //! that is a list must not turn into the role of ordinary users.
 
 mod claims;
+mod questions;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
 use mxcp_policy::datum::{Datum, Symbols};
@@ -19,6 +20,9 @@ use crate::check::Checks;
 use crate::gate::Meter;
 use crate::json::{Json, get};
 
+use questions::Memory;
+pub use questions::{Questions, Remembered};
+
 /// What a bundle says about callers.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary<'b> {
@@ -28,8 +32,8 @@ pub struct Vocabulary<'b> {
     pub attributes: &'b [UserAttribute],
     /// declared types
     pub checks: &'b Checks,
-    /// bytes in which is remembered what conditions came to for a caller
-    pub memory: usize,
+    /// what conditions ask of callers, and where it is remembered what they came to
+    pub memory: &'b Arc<Questions>,
 }
 
 /// A caller whose identity is settled.
@@ -38,9 +42,9 @@ pub struct Principal {
     identity: Identity,
     is_anonymous: bool,
     attributes: Box<[Datum]>,
-    names: Box<[Box<str>]>,
-    symbols_map: OnceLock<Datum>,
-    remembered: Box<[AtomicU8]>,
+    questions: Arc<Questions>,
+    symbols_map: OnceLock<Box<Datum>>,
+    memory: Memory,
     account: Option<Account>,
     /// counts the calls of this caller
     pub meter: Arc<Meter>,
@@ -68,17 +72,6 @@ pub struct Identity {
     pub email: Option<String>,
     /// who vouches for all this
     pub provider: Option<String>,
-}
-
-/// What a condition that depends on the caller alone came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remembered {
-    /// it is false
-    False,
-    /// it is true
-    True,
-    /// it cannot be evaluated
-    Error,
 }
 
 /// A user context that cannot be understood.
@@ -163,21 +156,23 @@ impl Principal {
         &self.identity
     }
 
-    /// The attributes in slot order: the built-in ones, then the declared ones.
+    /// The attributes in slot order: the built-in ones, then the declared ones. Where no condition
+    /// reads one, there is null.
     pub const fn attributes(&self) -> &[Datum] {
         &self.attributes
     }
 
     /// The name of the attribute in a slot.
     pub fn attribute_name(&self, slot: usize) -> Option<&str> {
-        self.names.get(slot).map(|name| &**name)
+        self.questions.names().get(slot).map(|name| &**name)
     }
 
     /// All attributes as one map, for conditions that use `user` as a value.
-    pub fn as_map(&self, symbols: &Symbols) -> &Datum {
+    fn as_map(&self, symbols: &Symbols) -> &Datum {
         self.symbols_map.get_or_init(|| {
             let mut entries: Vec<_> = self
-                .names
+                .questions
+                .names()
                 .iter()
                 .zip(&self.attributes)
                 .map(|(name, value)| (symbols.text(name.clone()), value.clone()))
@@ -186,35 +181,24 @@ impl Principal {
                 entries.push((symbols.text("id"), id.clone()));
             }
             entries.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-            Datum::Map(entries.into_boxed_slice())
+            Box::new(Datum::Map(entries.into_boxed_slice()))
         })
     }
 
+    /// The caller as a condition reads it as a whole; null for a condition that does not.
+    pub fn map_for(&self, condition: usize, symbols: &Symbols) -> &Datum {
+        if self.questions.reads_all(condition) { self.as_map(symbols) } else { &Datum::Null }
+    }
+
     /// What is remembered of the parts of a condition that depend on the caller alone.
-    pub fn memory(&self, parts: std::ops::Range<usize>) -> &[AtomicU8] {
-        self.remembered.get(parts).unwrap_or(&[])
+    pub fn memory(&self, condition: usize) -> &[AtomicU8] {
+        self.memory.parts(&self.questions, condition)
     }
 
     /// What a condition that depends on the caller alone comes to: evaluated on first use, then
     /// remembered as long as this principal lives.
-    pub fn remember(&self, program: usize, evaluate: impl FnOnce() -> Remembered) -> Remembered {
-        let Some(cell) = self.remembered.get(program) else { return evaluate() };
-        // Two threads may both evaluate; they come to the same, so the order does not matter.
-        match cell.load(Ordering::Relaxed) {
-            1 => Remembered::False,
-            2 => Remembered::True,
-            3 => Remembered::Error,
-            _ => {
-                let outcome = evaluate();
-                let code = match outcome {
-                    Remembered::False => 1,
-                    Remembered::True => 2,
-                    Remembered::Error => 3,
-                };
-                cell.store(code, Ordering::Relaxed);
-                outcome
-            }
-        }
+    pub fn remember(&self, condition: usize, evaluate: impl FnOnce() -> Remembered) -> Remembered {
+        self.memory.remember(&self.questions, condition, evaluate)
     }
 }
 

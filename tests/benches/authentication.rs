@@ -1,13 +1,14 @@
 //! What authentication costs: a call with a warm token beside an anonymous one in the same run, a
-//! token that was never seen before, and the memory of many live tokens.
+//! token that was never seen before, and the memory of many live tokens, also where a thousand
+//! endpoints have policies that depend on the caller.
 //!
 //! `cargo bench -p mxcp-tests --bench authentication [TOKENS]`
 
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, reason = "a benchmark")]
 #![allow(clippy::cast_precision_loss, reason = "rates are printed, not computed with")]
 
-use std::fs;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,17 @@ use mxcp_runtime::auth::verifier::{Demands, Verifier};
 use mxcp_tests::http::Connection;
 use mxcp_tests::identity::signer::Signer;
 use mxcp_tests::identity::verifier::{AUDIENCE, VerifierServer};
+use mxcp_tests::measure::{goal, resident_mib};
+use mxcp_tests::project::Project;
 use mxcp_tests::trail;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 40;
 const CALLS_PER_ROUND: usize = 250;
 const COLD_TOKENS: usize = 2_000;
+/// Tokens with which a server warms up before its memory is looked at.
+const FIRST_TOKENS: usize = 1_000;
+const ENDPOINTS: usize = 1_000;
 
 fn main() {
     let live = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
@@ -33,9 +39,52 @@ fn main() {
         for algorithm in ["ES256", "EdDSA", "RS256"] {
             judging(algorithm).await;
         }
-        calls().await;
-        memory(live.unwrap_or(100_000)).await;
+        for (what, tool) in [("answered from the database", "open"), ("refused", "t0")] {
+            calls(what, tool).await;
+        }
+        let live = live.unwrap_or(100_000);
+        for (policies, endpoints) in [(ROLES, 5), (ROLES, ENDPOINTS), (CLAIMS, ENDPOINTS)] {
+            memory(policies, endpoints, live).await;
+        }
     });
+}
+
+/// Conditions on roles and capabilities, and on raw claims, where `{i}` is the number of a tool.
+const ROLES: &str = "user.role != 'role {i}' && !('capability {i}' in user.capabilities)";
+const CLAIMS: &str = "user.claims.role != 'role {i}'";
+
+/// A project of tools that are for few, each with a condition of its own, and one tool for all.
+fn project(condition: &str, tools: usize) -> (Project, PathBuf) {
+    let tool = |name: &str, policies: &str| {
+        let text = format!(
+            "mxcp: 1
+tool:
+  name: {name}
+  description: Answers with a number.
+  parameters: [{{ name: n, type: integer, default: 7, description: A number. }}]
+  return: {{ type: integer }}
+  source: {{ code: \"SELECT $n * 6 AS answer\" }}
+{policies}"
+        );
+        (format!("tools/{name}.yml"), text)
+    };
+    let few = |i: usize| {
+        let condition = condition.replace("{i}", &i.to_string());
+        let policy = format!("{{ condition: \"{condition}\", action: deny, reason: For few }}");
+        tool(&format!("t{i}"), &format!("  policies: {{ input: [{policy}] }}\n"))
+    };
+    let site = "mxcp: 1\nproject: clinic\nprofile: default\n";
+    let mut files = vec![("mxcp-site.yml".to_owned(), site.to_owned()), tool("open", "")];
+    files.extend((0..tools).map(few));
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let project = Project::new(&files);
+    let bundle = project.build();
+    (project, bundle)
+}
+
+async fn serving(condition: &str, tools: usize, options: &Value) -> VerifierServer {
+    VerifierServer::serving(project(condition, tools), options, Signer::new("key-1", "ES256")).await
 }
 
 /// Judging a token in process, keys known, beside the signature alone.
@@ -83,16 +132,16 @@ async fn judging(algorithm: &'static str) {
 }
 
 /// Calls of one client on one connection each, in turns.
-async fn calls() {
-    let anonymous = VerifierServer::start(&json!({ "anonymous": true })).await;
-    let verifying = VerifierServer::start(&json!({})).await;
+async fn calls(what: &str, tool: &str) {
+    let anonymous = serving(ROLES, 5, &json!({ "anonymous": true })).await;
+    let verifying = serving(ROLES, 5, &json!({})).await;
     let warm = bearer(&verifying.token(&json!({})));
     let cold: Vec<String> = (0..ROUNDS * 10)
         .map(|i| bearer(&verifying.token(&json!({ "jti": i.to_string() }))))
         .collect();
     let mut to_anonymous = Connection::open(anonymous.server.address());
     let mut to_verifying = Connection::open(verifying.server.address());
-    let call = trail::tool(1, "care", &json!({}));
+    let call = trail::tool(1, tool, &json!({}));
     for _ in 0..CALLS_PER_ROUND {
         time(&mut to_anonymous, None, &call);
         time(&mut to_verifying, Some(&warm), &call);
@@ -105,41 +154,54 @@ async fn calls() {
         first.extend(new.map(|token| time(&mut to_verifying, Some(token), &call)));
     }
     let (without, with, first) = (median(&mut without), median(&mut with), median(&mut first));
-    println!("anonymous call          {without:>8.1?} median");
-    println!(
-        "call with a warm token  {with:>8.1?} median, {:.3} x the anonymous one",
-        with.as_secs_f64() / without.as_secs_f64()
-    );
-    println!(
-        "call with a new token   {first:>8.1?} median, {:.1?} more than with a warm one",
-        first.saturating_sub(with)
-    );
+    println!("anonymous call, {what:<27} {without:>8.1?} median");
+    let ratio = with.as_secs_f64() / without.as_secs_f64();
+    println!("  with a warm token {with:>8.1?} median, {ratio:.3} x the anonymous one");
+    goal("a call with a warm token takes", ratio, "x the anonymous one", "at most", 1.05);
+    let more = first.saturating_sub(with);
+    println!("  with a new token  {first:>8.1?} median, {more:.1?} more than with a warm one");
+    goal("a new token takes", more.as_secs_f64() * 1e6, "µs more", "at most", 150.0);
 }
 
-/// Many tokens, each used once and still good.
-async fn memory(tokens: usize) {
-    let server = VerifierServer::start(&json!({})).await;
+/// Many tokens, each used for a call or two and still good; then some that list all tools, for which
+/// every condition is asked.
+async fn memory(policies: &str, endpoints: usize, tokens: usize) {
+    let server = serving(policies, endpoints, &json!({})).await;
     let mut connection = Connection::open(server.server.address());
-    let call = trail::tool(1, "care", &json!({}));
+    let (open, list) =
+        (trail::tool(1, "open", &json!({})), trail::message(2, "tools/list", &json!({})));
     let one = |i: usize| {
-        bearer(&server.token(
-            &json!({ "sub": format!("person-{i}"), "preferred_username": format!("person-{i}") }),
-        ))
+        bearer(&server.token(&json!({
+            "sub": format!("person-{i}"), "preferred_username": format!("person-{i}"),
+            "email": format!("person-{i}@corp.example"), "name": format!("Person {i}"),
+            "groups": ["everybody", "east"], "jti": format!("{i:032x}"), "scope": "tools",
+        })))
     };
-    for i in 0..1_000 {
-        time(&mut connection, Some(&one(i)), &call);
+    let call = |i: usize| trail::tool(1, &format!("t{}", i % endpoints), &json!({}));
+    for i in 0..FIRST_TOKENS {
+        time(&mut connection, Some(&one(i)), &call(i));
     }
-    let before = resident_kib(server.server.id());
-    for i in 1_000..1_000 + tokens {
-        time(&mut connection, Some(&one(i)), &call);
+    let before = resident_mib(server.server.id());
+    for i in FIRST_TOKENS..FIRST_TOKENS + tokens {
+        let token = one(i);
+        time(&mut connection, Some(&token), &call(i));
+        if i % 10 == 0 {
+            time(&mut connection, Some(&token), &open);
+        }
     }
-    let after = resident_kib(server.server.id());
-    let grown = after.saturating_sub(before);
+    let grown = resident_mib(server.server.id()) - before;
+    println!("{tokens} live tokens, {endpoints} tools with `{policies}`");
+    println!("  {:.0} bytes each", grown * 1_048_576.0 / tokens as f64);
+    goal("they take", grown * 1.048_576, "MB", "at most", 150.0);
+    let asked = tokens / 50;
+    let before = resident_mib(server.server.id());
+    for i in FIRST_TOKENS..FIRST_TOKENS + asked {
+        time(&mut connection, Some(&one(i + tokens)), &list);
+    }
+    let grown = resident_mib(server.server.id()) - before;
     println!(
-        "{tokens} live tokens     {:.1} MiB more, {:.0} bytes each (resident {:.1} MiB in all)",
-        grown as f64 / 1024.0,
-        grown as f64 * 1024.0 / tokens as f64,
-        after as f64 / 1024.0
+        "  {:.0} bytes for each of {asked} that list all tools",
+        grown * 1_048_576.0 / asked as f64
     );
 }
 
@@ -160,10 +222,4 @@ fn time(connection: &mut Connection, token: Option<&String>, call: &Value) -> Du
 fn median(samples: &mut [Duration]) -> Duration {
     samples.sort_unstable();
     samples.get(samples.len() / 2).copied().unwrap_or_default()
-}
-
-fn resident_kib(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
 }

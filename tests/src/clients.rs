@@ -128,12 +128,17 @@ pub fn inspector(target: &Target, era: &str, arguments: &[&str]) -> Value {
 /// The official conformance suite of MCP, run with these arguments: what it printed, whatever it
 /// thinks of the server.
 pub fn conformance(arguments: &[&str]) -> String {
-    let suite = "conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js";
-    let mut command = node(&folder().join(suite));
+    let mut command = suite();
     let results = tempfile::tempdir().expect("a temporary folder");
     let done = command.args(arguments).current_dir(results.path()).output();
     let done = done.expect("the conformance suite starts");
     String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
+}
+
+/// The official conformance suite of MCP.
+pub fn suite() -> Command {
+    let suite = "conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js";
+    node(&folder().join(suite))
 }
 
 /// Where the clients are; installed when they are not there yet.

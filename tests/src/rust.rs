@@ -1,10 +1,15 @@
 //! What `tidy` wants to know about a Rust source file.
 
+mod comparison;
+
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
+
+pub use comparison::Comparison;
 
 /// A parsed source file.
 pub struct Source {
@@ -70,6 +75,39 @@ impl Source {
         let mut lines = Vec::new();
         find_token(tokens, word, &mut lines);
         lines
+    }
+
+    /// What is compared outside of tests, wherever the comparison may stop at a difference.
+    pub fn comparisons(&self) -> Vec<Comparison> {
+        comparison::of(&self.syntax)
+    }
+
+    /// The traits that a type of this file derives, and the bodies of those that it implements.
+    pub fn traits_of(&self, name: &str) -> (Vec<String>, Vec<(String, String)>) {
+        let (mut derived, mut written) = (Vec::new(), Vec::new());
+        for item in &self.syntax.items {
+            match item {
+                syn::Item::Struct(item) if item.ident == name => {
+                    for attribute in item.attrs.iter().filter(|a| a.path().is_ident("derive")) {
+                        let _ = attribute.parse_nested_meta(|meta| {
+                            derived.push(meta.path.to_token_stream().to_string());
+                            Ok(())
+                        });
+                    }
+                }
+                syn::Item::Impl(item) => {
+                    let Some((of, _)) = &item.trait_ else { continue };
+                    let own = item.self_ty.to_token_stream().to_string();
+                    if own.split(' ').next() == Some(name) {
+                        let body: TokenStream =
+                            item.items.iter().map(ToTokens::to_token_stream).collect();
+                        written.push((of.to_token_stream().to_string(), body.to_string()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        (derived, written)
     }
 
     /// The lists of paths to registered things.

@@ -10,14 +10,16 @@ use super::bearer::{self, Refusal};
 use super::cache::{Admitted, Cache, Context};
 use super::claims::Mappings;
 use super::clock::Clock;
+use super::flight::Flights;
 use super::issuer::{Issuer, Renewal};
 use super::login::Login;
+use super::meters::Meters;
 use super::provider::{Person, Provider};
 use super::secret::Digest;
 use super::store::{CLEANING_INTERVAL_S, GrantRow, StoreError, TokenRow};
 use super::verifier::{Refused, Verified, Verifier};
 use crate::config::Concealed;
-use crate::principal::Account;
+use crate::principal::{Account, Principal};
 use crate::serve::Runtime;
 use crate::transport::visitor::Visitor;
 
@@ -29,6 +31,9 @@ pub struct Admission {
     mappings: Mappings,
     required_scopes: Vec<String>,
     cache: Arc<Cache>,
+    /// tokens that are being found out about for the first time
+    flights: Flights<Result<Arc<Admitted>, Refusal>>,
+    meters: Meters,
     context: Context,
     clock: Clock,
 }
@@ -113,6 +118,8 @@ impl Admission {
             mappings: parts.mappings,
             required_scopes: parts.required_scopes,
             cache: parts.cache,
+            flights: Flights::default(),
+            meters: Meters::default(),
             context,
             clock: parts.clock,
         }
@@ -159,12 +166,21 @@ impl Admission {
         let digest = Digest::of(token);
         let admitted = match self.cache.get(&digest, &self.context) {
             Some(admitted) => self.again(&digest, admitted).await?,
-            None => match &self.way {
-                Way::Issuer(issuer) => self.first(issuer, &digest).await?,
-                Way::Verifier { verifier, .. } => self.foreign(verifier, token, &digest).await?,
-            },
+            None => self.flights.join(&digest, || self.cold(token, &digest)).await?,
         };
         if admitted.has_scopes { Ok(admitted) } else { Err(Refusal::Scope) }
+    }
+
+    /// A token that nobody has found out about yet.
+    async fn cold(&self, token: &str, digest: &Digest) -> Result<Arc<Admitted>, Refusal> {
+        // Somebody else did between the look at the cache and this.
+        if let Some(admitted) = self.cache.get(digest, &self.context) {
+            return self.again(digest, admitted).await;
+        }
+        match &self.way {
+            Way::Issuer(issuer) => self.first(issuer, digest).await,
+            Way::Verifier { verifier, .. } => self.foreign(verifier, token, digest).await,
+        }
     }
 
     /// A token that was seen before.
@@ -211,12 +227,8 @@ impl Admission {
         // Read before the row is, so that what changes in between is noticed at the next call.
         let version = login.version();
         let (token, grant, login) = self.look_up(issuer, digest).await?;
-        let principal = self.runtime.authenticated(
-            &grant.person,
-            &self.mappings.capabilities(&grant.person.claims),
-            account(&grant.person, Some(&grant.client_id)),
-            Arc::clone(&login.meter),
-        );
+        let account = account(&grant.person, Some(&grant.client_id));
+        let principal = self.principal(&grant.person, account);
         let has_scopes = self.has_scopes(&token.scopes);
         let expires = token.expires.min(grant.expires);
         let admitted =
@@ -240,10 +252,15 @@ impl Admission {
         })?;
         let Verified { person, issuer, client, scopes, expires_at } = verified;
         let account = Account { issuer, subject: person.user_id.clone(), client };
-        let capabilities = self.mappings.capabilities(&person.claims);
-        let principal = self.runtime.authenticated(&person, &capabilities, account, Arc::default());
+        let principal = self.principal(&person, account);
         let has_scopes = self.has_scopes(&scopes);
         Ok(self.remember(digest, Admitted::new(Arc::new(principal), expires_at, has_scopes, None)))
+    }
+
+    fn principal(&self, person: &Person, account: Account) -> Principal {
+        let capabilities = self.mappings.capabilities(&person.claims);
+        let meter = self.meters.of(&account.issuer, &account.subject);
+        self.runtime.authenticated(person, &capabilities, account, meter)
     }
 
     async fn look_up(
@@ -268,6 +285,7 @@ impl Admission {
         loop {
             let now = self.clock.now_s();
             self.cache.sweep(now);
+            self.meters.sweep();
             if let Way::Issuer(issuer) = &self.way {
                 issuer.clean(now).await;
             }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::store::GrantRow;
-use crate::gate::Meter;
 
 /// Seconds after which the provider is asked again in the background.
 pub const RECHECK_SOON_S: i64 = 240;
@@ -22,8 +21,6 @@ pub const REFRESH_AHEAD_S: i64 = 60;
 pub struct Login {
     /// the id of its grant
     pub id: String,
-    /// counts the calls made with any of its tokens
-    pub meter: Arc<Meter>,
     checked: AtomicI64,
     provider_expires: AtomicI64,
     version: AtomicU64,
@@ -47,7 +44,6 @@ impl Login {
     fn new(row: &GrantRow) -> Self {
         let login = Self {
             id: row.id.clone(),
-            meter: Arc::default(),
             checked: AtomicI64::new(0),
             provider_expires: AtomicI64::new(0),
             version: AtomicU64::new(0),

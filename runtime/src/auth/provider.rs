@@ -12,6 +12,7 @@ mod leg;
 mod metadata;
 mod oidc;
 mod openid;
+mod plain;
 mod salesforce;
 mod settings;
 

@@ -1,5 +1,7 @@
 //! Random secrets, and the digests that stand for them wherever they are kept.
 
+use std::hash::{Hash, Hasher};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -51,9 +53,24 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// The SHA-256 of a secret. Whoever reads it cannot present the secret, and whoever presents a
-/// secret learns nothing from how long a look-up takes: it goes by this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// secret learns nothing from how long a look-up takes: it goes by this. Two are compared in a time
+/// that does not depend on where they differ, by `==` as well.
+#[derive(Debug, Clone, Copy)]
 pub struct Digest([u8; 32]);
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Digest {}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl Digest {
     /// The digest of a secret.
@@ -69,11 +86,6 @@ impl Digest {
     /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
-    }
-
-    /// Whether two are the same, in a time that does not depend on where they differ.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 
     /// In hexadecimal.
@@ -99,8 +111,8 @@ mod tests {
     fn digests_are_those_of_sha_256() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of("abc").hex(), abc);
-        assert!(Digest::of("abc").is_same(&Digest::of("abc")));
-        assert!(!Digest::of("abc").is_same(&Digest::of("abd")));
+        assert_eq!(Digest::of("abc"), Digest::of("abc"));
+        assert_ne!(Digest::of("abc"), Digest::of("abd"));
         assert_eq!(Digest::from_bytes(&[0; 31]), None);
     }
 }

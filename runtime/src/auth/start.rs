@@ -167,7 +167,9 @@ pub async fn start_issuer(
         clock: clock.clone(),
         cache: Arc::clone(&cache),
     })?;
-    let way = Way::Issuer(Arc::new(issuer));
+    let issuer = Arc::new(issuer);
+    issuer.resume().await?;
+    let way = Way::Issuer(issuer);
     Ok(Started { admission: admission(runtime, config, way, cache, clock), notes })
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::bearer::is_token;
 use super::claims::Claims;
 use super::clock::Clock;
 use super::jose::registered::{ClaimFault, Registered};
@@ -96,7 +97,7 @@ impl Verifier {
     /// # Errors
     /// When it is not good, or the provider that would know does not answer.
     pub async fn verify(&self, token: &str) -> Result<Verified, Refused> {
-        if token.is_empty() || token.len() > MAX_TOKEN_BYTES || !token.bytes().all(is_token_byte) {
+        if token.is_empty() || token.len() > MAX_TOKEN_BYTES || !is_token(token) {
             return Err(Refused::Invalid("it is not a bearer token".into()));
         }
         let metadata = self.provider.metadata().await.map_err(|error| unavailable(&error))?;
@@ -228,12 +229,6 @@ impl Verifier {
         let provider = self.provider.name().to_owned();
         Person { provider, user_id, claims, naming: self.provider.naming() }
     }
-}
-
-/// Whether a byte may be in a bearer token (RFC 6750 section 2.1).
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b'!')
 }
 
 fn invalid(problem: impl std::fmt::Display) -> Refused {

@@ -16,6 +16,7 @@ use mxcp_schemas::bundle::plan::{Plan, Verdict};
 use crate::arguments::{DeclarationError, Parameters};
 use crate::check::{Checks, Shape};
 use crate::output::Form;
+use crate::principal::Questions;
 
 /// Joint plans that an endpoint remembers, at most.
 const JOINT_PLANS_MAX: usize = 64;
@@ -25,9 +26,7 @@ const JOINT_PLANS_MAX: usize = 64;
 pub struct Machinery {
     programs: Box<[Program]>,
     predicates: Arc<[Predicate]>,
-    /// where the bytes of each condition's parts begin in a caller's memory
-    parts: Box<[usize]>,
-    memory: usize,
+    questions: Arc<Questions>,
     plans: Box<[Arc<Plan>]>,
 }
 
@@ -134,16 +133,8 @@ impl Machinery {
         let link = |program: &Program| Predicate::link(program, &widest, symbols);
         let linked: Arc<[Predicate]> =
             predicates.programs.iter().map(link).collect::<Result<_, _>>()?;
-        // The first bytes are those of whole conditions.
-        let mut memory = linked.len();
-        let parts = linked.iter().map(|predicate| {
-            let first = memory;
-            memory += usize::from(predicate.parts());
-            first
-        });
         Ok(Self {
-            parts: parts.collect(),
-            memory,
+            questions: Arc::new(Questions::new(&predicates.programs, &linked, users)),
             predicates: linked,
             programs: predicates.programs.into_boxed_slice(),
             plans: predicates.plans.into_iter().map(Arc::new).collect(),
@@ -160,17 +151,9 @@ impl Machinery {
         self.predicates.get(program)
     }
 
-    /// How many bytes a caller's memory has: one for each condition, by its number, and one for each
-    /// part of a condition that depends on the caller alone.
-    pub const fn memory(&self) -> usize {
-        self.memory
-    }
-
-    /// The bytes of a condition's parts in a caller's memory.
-    pub fn parts(&self, program: usize) -> std::ops::Range<usize> {
-        let count = self.predicate(program).map_or(0, |predicate| usize::from(predicate.parts()));
-        let first = self.parts.get(program).copied().unwrap_or(0);
-        first..first + count
+    /// What the conditions ask of callers, and where it is remembered what they came to.
+    pub const fn memory(&self) -> &Arc<Questions> {
+        &self.questions
     }
 
     /// How many conditions there are.

@@ -200,12 +200,12 @@ impl<'s> Subject<'s> {
         let principal = &self.caller.principal;
         let inputs = Inputs {
             user: principal.attributes(),
-            user_map: principal.as_map(self.runtime.symbols()),
+            user_map: principal.map_for(rule.program, self.runtime.symbols()),
             params,
             response,
             request,
         };
-        let memory = principal.memory(self.runtime.machinery().parts(rule.program));
+        let memory = principal.memory(rule.program);
         with_arena(|arena| predicate.evaluate_remembering(&inputs, memory, arena).into())
     }
 
@@ -252,7 +252,7 @@ pub(super) fn by_caller(runtime: &Runtime, rule: &Rule, principal: &Principal) -
         let request = nobody(Instant { seconds: 0, nanos: 0 });
         let inputs = Inputs {
             user: principal.attributes(),
-            user_map: principal.as_map(runtime.symbols()),
+            user_map: principal.map_for(rule.program, runtime.symbols()),
             params: &[],
             response: None,
             request: &request,

@@ -1,11 +1,11 @@
 //! From claims to attributes.
 
-use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, OnceLock};
 
 use mxcp_policy::datum::{Datum, List, Symbols};
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 
+use super::questions::Memory;
 use super::{Identity, Principal, Vocabulary, builtin_slot};
 use crate::arguments::read_strictly;
 use crate::auth::claims::find;
@@ -192,14 +192,22 @@ impl<'b> Slots<'b> {
             email: text("email"),
             provider: text("provider"),
         };
-        let declared = self.vocabulary.attributes.iter().map(|attribute| attribute.name.as_str());
+        let questions = self.vocabulary.memory;
+        questions.name(self.vocabulary.attributes);
+        let mut attributes = self.values.into_boxed_slice();
+        // What no condition reads need not be kept for as long as a token is.
+        for (slot, value) in attributes.iter_mut().enumerate() {
+            if !questions.read(slot) {
+                *value = Datum::Null;
+            }
+        }
         Principal {
             identity,
             is_anonymous: false,
-            names: USER_ATTRIBUTES.into_iter().chain(declared).map(Into::into).collect(),
-            attributes: self.values.into_boxed_slice(),
+            attributes,
+            questions: Arc::clone(questions),
             symbols_map: OnceLock::new(),
-            remembered: (0..self.vocabulary.memory).map(|_| AtomicU8::new(0)).collect(),
+            memory: Memory::default(),
             account: None,
             meter: Arc::default(),
         }

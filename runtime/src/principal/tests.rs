@@ -12,6 +12,7 @@ pub(crate) struct World {
     symbols: Symbols,
     attributes: Vec<UserAttribute>,
     checks: Checks,
+    questions: Arc<Questions>,
 }
 
 impl World {
@@ -26,6 +27,7 @@ impl World {
                 ty: TypeId(0),
             }],
             checks: Checks::new(Types { nodes: vec![level] }),
+            questions: Arc::new(Questions::of_test(1, 2, &[])),
         }
     }
 
@@ -34,7 +36,7 @@ impl World {
             symbols: &self.symbols,
             attributes: &self.attributes,
             checks: &self.checks,
-            memory: 2,
+            memory: &self.questions,
         }
     }
 

@@ -94,8 +94,7 @@ tool:
 pub struct Issuer {
     /// its URL
     pub base: String,
-    /// the identity provider
-    pub idp: IdentityProvider,
+    idp: Option<IdentityProvider>,
     /// the program
     pub server: Server,
     project: Project,
@@ -146,23 +145,38 @@ impl Issuer {
             "grant_types": ["authorization_code", "refresh_token"],
         }]);
         let idp = IdentityProvider::start(&clients, &people(), 300);
-        let (project, bundle) = project();
         let mut auth = json!({
-            "mode": "issuer",
             "provider": "oidc",
             "oidc": {
                 "config_url": idp.config_url(), "client_id": "mxcp", "client_secret": "mxcp secret",
                 "scope": "openid profile email", "extra_authorize_params": { "login_hint": hint },
                 "claim_mappings": { "role": { "nurse": ["care"] } },
             },
-            "persistence": { "type": "sqlite", "path": project.path("sessions.db") },
         });
         for (name, value) in more.as_object().into_iter().flatten() {
             auth[name] = value.clone();
         }
+        Self { idp: Some(idp), ..Self::on(port, auth) }
+    }
+
+    /// Starts one before another provider: `auth` names it and has its section.
+    pub fn before(auth: Value) -> Self {
+        Self::on(free_port(), auth)
+    }
+
+    fn on(port: u16, mut auth: Value) -> Self {
+        let base = format!("http://127.0.0.1:{port}");
+        let (project, bundle) = project();
+        auth["mode"] = json!("issuer");
+        auth["persistence"] = json!({ "type": "sqlite", "path": project.path("sessions.db") });
         user_file(&project, &auth, &json!({ "base_url": base, "stateless": true }));
         let server = Server::spawn(trail::serving(&project, &bundle, &[], port), port);
-        Self { base, idp, server, project, bundle, port }
+        Self { base, idp: None, server, project, bundle, port }
+    }
+
+    /// The issuer of the identity provider.
+    pub fn idp(&self) -> &str {
+        &self.idp.as_ref().expect("a real identity provider").issuer
     }
 
     /// Ends the program without warning and starts it again on the same port and files.
@@ -235,7 +249,7 @@ impl Issuer {
         let page = browser.get(url).await;
         let to = self.agree(browser, &page).await;
         let to = to.location().unwrap_or_else(|| panic!("consent: {} {}", to.status, to.body));
-        browser.follow(to.as_str(), &self.url("/auth/oidc/callback")).await
+        browser.follow(to.as_str(), &self.url("/auth/")).await
     }
 
     /// Goes all the way; the code that the client gets.
@@ -295,7 +309,15 @@ impl Issuer {
 
 /// Calls a tool at an endpoint with a token, or none.
 pub async fn call(url: &str, token: &str, tool: &str, arguments: &Value) -> Page {
-    let body = trail::tool(1, tool, arguments).to_string().into_bytes();
+    post(url, token, &trail::tool(1, tool, arguments)).await
+}
+
+/// Asks for the list of tools at an endpoint with a token, or none.
+pub async fn list(url: &str, token: &str) -> Page {
+    post(url, token, &trail::message(1, "tools/list", &json!({}))).await
+}
+
+async fn post(url: &str, token: &str, message: &Value) -> Page {
     let bearer = format!("Bearer {token}");
     let mut headers = vec![
         ("content-type", "application/json"),
@@ -304,6 +326,7 @@ pub async fn call(url: &str, token: &str, tool: &str, arguments: &Value) -> Page
     if !token.is_empty() {
         headers.push(("authorization", &bearer));
     }
+    let body = message.to_string().into_bytes();
     Browser::default().send(axum::http::Method::POST, url, &headers, body).await
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -37,6 +38,8 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// the body
     pub body: String,
+    /// milliseconds after which it comes
+    pub after_ms: u64,
 }
 
 /// A server.
@@ -62,12 +65,18 @@ impl Answer {
     /// A body that says it is JSON, whether it is or not.
     pub fn text(status: u16, body: &str) -> Self {
         let kind = ("content-type", "application/json; charset=utf-8".to_owned());
-        Self { status, headers: vec![kind], body: body.to_owned() }
+        Self { status, headers: vec![kind], body: body.to_owned(), after_ms: 0 }
+    }
+
+    /// The same, later.
+    #[must_use]
+    pub fn after_ms(self, after_ms: u64) -> Self {
+        Self { after_ms, ..self }
     }
 
     /// The way to another place.
     pub fn redirect(to: String) -> Self {
-        Self { status: 302, headers: vec![("location", to)], body: String::new() }
+        Self { status: 302, headers: vec![("location", to)], body: String::new(), after_ms: 0 }
     }
 }
 
@@ -95,7 +104,9 @@ impl Server {
             async move {
                 let seen = read(request).await;
                 lock(&log).push(seen.clone());
-                respond(answer(&place, &seen))
+                let answer = answer(&place, &seen);
+                tokio::time::sleep(Duration::from_millis(answer.after_ms)).await;
+                respond(answer)
             }
         };
         let router = Router::new().fallback(handler);

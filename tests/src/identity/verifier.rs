@@ -1,5 +1,6 @@
 //! The shipped program in verifier mode, before a provider whose keys the tests hold.
 
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::Method;
@@ -36,10 +37,18 @@ impl VerifierServer {
 
     /// Starts both, with a key for tokens.
     pub async fn with_key(options: &Value, signer: Signer) -> Self {
+        Self::serving(project(), options, signer).await
+    }
+
+    /// Starts both, to serve a project of the name `clinic`.
+    pub async fn serving(
+        (project, bundle): (Project, PathBuf),
+        options: &Value,
+        signer: Signer,
+    ) -> Self {
         let keys = json!({ "keys": [signer.jwk()] }).to_string();
         let provider =
             Provider::start(move |base: &str, seen: &Seen| answer(base, seen, &keys)).await;
-        let (project, bundle) = project();
         let config_url = format!("{}/.well-known/openid-configuration", provider.base);
         let auth = if options["anonymous"] == true {
             json!({ "provider": "none" })
@@ -131,8 +140,20 @@ fn answer(base: &str, seen: &Seen, keys: &str) -> Answer {
             "authorization_endpoint": format!("{base}/authorize"),
             "token_endpoint": format!("{base}/token"),
             "jwks_uri": format!("{base}/jwks"),
+            "introspection_endpoint": format!("{base}/introspect"),
         })),
+        // Long enough for a crowd to be there before it comes.
+        "/introspect" => Answer::json(&introspected(base, &seen.form()["token"])).after_ms(300),
         "/jwks" => Answer::text(200, keys),
         _ => Answer::text(404, "{}"),
     }
+}
+
+/// What the provider says of an opaque token: good ones say whose they are, `opaque-NAME`.
+fn introspected(base: &str, token: &str) -> Value {
+    let Some(name) = token.strip_prefix("opaque-") else { return json!({ "active": false }) };
+    json!({
+        "active": true, "iss": base, "sub": name, "aud": AUDIENCE, "exp": 9_999_999_999_u64,
+        "client_id": "agent", "preferred_username": name, "role": "physician",
+    })
 }

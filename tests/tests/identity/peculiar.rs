@@ -217,7 +217,7 @@ async fn github_tells_whose_app_a_token_is_of() {
     let grant = github.exchange(&login(), &callback()).await.unwrap();
     stub.on(
         &format!("DELETE {place}"),
-        Answer { status: 204, headers: vec![], body: String::new() },
+        Answer { status: 204, headers: vec![], body: String::new(), after_ms: 0 },
     );
     github.revoke(&grant).await.unwrap();
 }

@@ -9,9 +9,11 @@
 
 mod browsing;
 mod clients;
+mod conformance;
 mod consent;
 mod flow;
 mod kill;
 mod redirects;
 mod replay;
+mod rotation;
 mod tenants;

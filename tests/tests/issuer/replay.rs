@@ -62,7 +62,7 @@ async fn an_answer_of_another_issuer_is_refused() {
     for iss in ["https://evil.example", ""] {
         let mut browser = Browser::default();
         let callback = issuer.until_callback(&mut browser, &issuer.authorize(&client, &[])).await;
-        assert_eq!(parameter(&callback, "iss").as_deref(), Some(&*issuer.idp.issuer));
+        assert_eq!(parameter(&callback, "iss").as_deref(), Some(issuer.idp()));
         let to = browser.get(&with(&callback, "iss", iss)).await.location().unwrap();
         assert!(parameter(&to, "code").is_none(), "{iss}: {to}");
         assert!(parameter(&to, "error").is_some());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mxcp_tests::identity::issuer::{call, json_of, text_of};
+use mxcp_tests::identity::issuer::{call, json_of, list, text_of};
 use mxcp_tests::identity::verifier::VerifierServer;
 use serde_json::{Value, json};
 
@@ -45,6 +45,34 @@ async fn everybody_is_themselves_under_load() {
         futures_util::future::join_all(all).await;
         let bad = server.token(&json!({ "aud": "https://other.example" }));
         assert_eq!(call(&server.url(), &bad, "am_i", &anybody()).await.status, 401);
+    }
+}
+
+/// The statuses of a hundred requests with a token, all at once.
+async fn crowd(server: &VerifierServer, token: &str) -> Vec<u16> {
+    let url = server.url();
+    let knock = |_| async { list(&url, token).await.status };
+    futures_util::future::join_all((0..100).map(knock)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_with_a_new_token_asks_the_provider_once() {
+    let server = VerifierServer::start(&json!({})).await;
+    let asked = || server.provider.count("/introspect");
+    assert_eq!(crowd(&server, "opaque-ada").await, [200; 100]);
+    assert_eq!(asked(), 1);
+    // Another token is another question, and what is refused is asked anew by who comes later.
+    assert_eq!(crowd(&server, "opaque-bob").await, [200; 100]);
+    assert_eq!(asked(), 2);
+    for _ in 0..2 {
+        let before = asked();
+        assert_eq!(crowd(&server, "unknown-token").await, [401; 100]);
+        assert!((1..50).contains(&(asked() - before)), "{before} {}", asked());
+    }
+    for name in ["ada", "bob"] {
+        let token = format!("opaque-{name}");
+        let asked = call(&server.url(), &token, "am_i", &json!({ "name": name })).await;
+        assert_eq!(text_of(&asked), name);
     }
 }
 

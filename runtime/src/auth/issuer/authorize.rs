@@ -99,9 +99,15 @@ pub(super) async fn get(
     let browser = Browser::known_or_new(visitor, headers)?;
     let ticket = issue(issuer, &browser, &asked)?;
     let document_host = host_of(&client.id);
+    // Where the provider is, which it is not told of anybody here.
+    let login_host = match issuer.provider.metadata().await {
+        Ok(metadata) => host_of(&metadata.authorization_endpoint),
+        Err(_) => String::new(),
+    };
     let page = page::consent(&Consent {
         project: issuer.runtime.project(),
         provider: issuer.provider.name(),
+        login_host: &login_host,
         client: &client.name,
         origin: match client.source {
             Source::Configured => Origin::Configured,

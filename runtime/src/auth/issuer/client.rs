@@ -106,7 +106,7 @@ impl Client {
     /// When its secret is not right, or one that has none presents one.
     pub(super) fn authenticate(&self, given: &Credentials) -> Result<(), OAuthError> {
         match (&self.secret, &given.secret) {
-            (Some(known), Some(given)) if known.is_same(given) => Ok(()),
+            (Some(known), Some(given)) if known == given => Ok(()),
             (None, None) => Ok(()),
             _ => Err(OAuthError::invalid_client("the client could not be authenticated")),
         }

@@ -36,6 +36,8 @@ pub(super) struct Consent<'p> {
     pub(super) project: &'p str,
     /// the identity provider where people log in
     pub(super) provider: &'p str,
+    /// its host; empty where that is not known now
+    pub(super) login_host: &'p str,
     /// what the client calls itself
     pub(super) client: &'p str,
     /// who vouches for that name
@@ -80,6 +82,10 @@ pub(super) fn consent(page: &Consent<'_>) -> Response {
     } else {
         format!("<strong>{host}</strong></dd></dl><p>If you do not know this host, cancel.")
     };
+    let login = match page.login_host {
+        "" => provider,
+        host => format!("{provider} at <strong>{}</strong>", shown(host)),
+    };
     let asked: Vec<String> = page.scopes.iter().map(|scope| shown(scope)).collect();
     let asked = if asked.is_empty() {
         "to use the tools, resources and prompts of this server as you".to_owned()
@@ -95,7 +101,7 @@ pub(super) fn consent(page: &Consent<'_>) -> Response {
          <dl><dt>Who asks</dt><dd><strong>{client}</strong>, {origin}</dd>\
          <dt>What it asks for</dt><dd>{asked}</dd>\
          <dt>Where you are sent afterwards</dt><dd>{back}</p>\
-         <p>Next you log in with {provider}.</p>\
+         <p>Next you log in with {login}.</p>\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\
          <button name=\"decision\" value=\"allow\">Allow</button>\
@@ -186,6 +192,7 @@ mod tests {
         let page = consent(&Consent {
             project: "clinic",
             provider: "keycloak",
+            login_host: "login.corp.example",
             client: "<b>Assistant</b>",
             origin: Origin::Registered,
             redirect_host: "client.example",
@@ -203,7 +210,7 @@ mod tests {
             "client.example",
             "<strong>read</strong>",
             "clinic",
-            "keycloak",
+            "keycloak at <strong>login.corp.example</strong>",
             "nobody has checked",
             "value=\"t&quot;x\"",
         ] {

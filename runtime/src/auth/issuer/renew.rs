@@ -2,8 +2,10 @@
 //! token before the old one expires.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mxcp_schemas::audit::Client as Recorded;
+use tokio::sync::Semaphore;
 
 use super::Issuer;
 use crate::auth::login::{Due, Login, REFRESH_AHEAD_S};
@@ -23,10 +25,19 @@ pub enum Renewal {
     Unknown,
 }
 
+/// Logins that are checked after a start without anybody calling, the latest first.
+const RESUMED_MAX: i64 = 10_000;
+/// Logins that are checked at the same time after a start.
+const RESUMED_AT_ONCE_MAX: usize = 8;
+/// Seconds after which no process waits any more for a provider that it asked for a fresh token.
+const RESUME_AFTER_S: i64 = 15;
+
 /// What became of a grant of the provider's.
 enum Asked {
     Person(Box<(Grant, Person)>),
     Over,
+    /// it is over, and once the provider was asked for a fresh token its answer did not come
+    Lost,
     Unknown,
 }
 
@@ -115,7 +126,15 @@ impl Issuer {
             Asked::Person(found) => self.keep(login, &row, *found, now).await,
             Asked::Unknown => Ok(Renewal::Unknown),
             Asked::Over => {
-                self.end_by_provider(&row).await;
+                self.end_by_provider(&row, "provider").await;
+                Ok(Renewal::Ended)
+            }
+            Asked::Lost => {
+                tracing::warn!(
+                    "the identity provider was asked for a fresh token, its answer was lost, and it \
+                     does not accept the old one any more: the person has to log in again"
+                );
+                self.end_by_provider(&row, "refresh_interrupted").await;
                 Ok(Renewal::Ended)
             }
         }
@@ -130,7 +149,7 @@ impl Issuer {
     ) -> Result<Renewal, StoreError> {
         if (&person.user_id, &person.provider) != (&row.person.user_id, &row.person.provider) {
             tracing::error!("the identity provider gave another person's identity");
-            self.end_by_provider(row).await;
+            self.end_by_provider(row, "provider").await;
             return Ok(Renewal::Ended);
         }
         let (is_new, expires) = (person.claims != row.person.claims, grant.expires_at);
@@ -150,8 +169,9 @@ impl Issuer {
         let mut grant = row.provider.clone();
         let mut is_fresh = false;
         let expires = grant.expires_at.unwrap_or(i64::MAX);
+        let expires = if row.unsettled { now } else { expires };
         if expires.saturating_sub(now) <= REFRESH_AHEAD_S && grant.refresh_token.is_some() {
-            match self.refresh(row, &grant).await? {
+            match self.refresh(row, &grant, now).await? {
                 Ok(fresh) => (grant, is_fresh) = (fresh, true),
                 Err(stopped) => return Ok(stopped),
             }
@@ -163,7 +183,7 @@ impl Issuer {
                     if is_fresh || grant.refresh_token.is_none() {
                         return Ok(Asked::Over);
                     }
-                    match self.refresh(row, &grant).await? {
+                    match self.refresh(row, &grant, now).await? {
                         Ok(fresh) => (grant, is_fresh) = (fresh, true),
                         Err(stopped) => return Ok(stopped),
                     }
@@ -176,12 +196,20 @@ impl Issuer {
         }
     }
 
-    /// Exchanges the provider's refresh token, and keeps what came of it before anything else.
+    /// Exchanges the provider's refresh token, and keeps what came of it before anything else. Many
+    /// providers give a new refresh token and void the old one. Between their doing so and our keeping
+    /// it the program may be killed, so it is noted beforehand, and [`Issuer::resume`] tries again
+    /// soon: most providers accept the old token for a while.
     async fn refresh(
         &self,
         row: &GrantRow,
         grant: &Grant,
+        now: i64,
     ) -> Result<Result<Grant, Asked>, StoreError> {
+        let id = row.id.clone();
+        if !self.store.write(move |desk| desk.begin_refresh(&id, now)).await? {
+            return Ok(Err(Asked::Over));
+        }
         let fresh = match self.provider.refresh(grant).await {
             Ok(fresh) => fresh,
             Err(ProviderError::InvalidGrant) => return self.refreshed_elsewhere(row, grant).await,
@@ -197,6 +225,39 @@ impl Issuer {
         Ok(if stands { Ok(fresh) } else { Err(Asked::Over) })
     }
 
+    /// Takes up what a process left that was killed while it waited for the provider. Another one
+    /// that lives and has the same database may be waiting still, and is given its time.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn resume(self: &Arc<Self>) -> Result<(), StoreError> {
+        let left = self.store.read(|desk| desk.unsettled(RESUMED_MAX)).await?;
+        let turns = Arc::new(Semaphore::new(RESUMED_AT_ONCE_MAX));
+        for (id, begun) in left {
+            let wait_s = (begun + RESUME_AFTER_S - self.clock.now_s()).clamp(0, RESUME_AFTER_S);
+            let wait = Duration::from_secs(wait_s.unsigned_abs());
+            let (issuer, turns) = (Arc::clone(self), Arc::clone(&turns));
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                let _turn = turns.acquire().await;
+                if let Err(error) = issuer.resume_one(id).await {
+                    tracing::error!(%error, "a login could not be checked");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn resume_one(self: &Arc<Self>, id: String) -> Result<(), StoreError> {
+        let (naming, now) = (self.provider.naming(), self.clock.now_s());
+        let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
+        let Some(row) = row.filter(|row| row.unsettled) else { return Ok(()) };
+        let login = self.logins.of(&row);
+        // Whatever else it says, its token is to be exchanged now.
+        login.renewed(row.checked, Some(now), false);
+        self.renew(&login).await.map(drop)
+    }
+
     /// Another process with the same database may have exchanged the token in the meantime.
     async fn refreshed_elsewhere(
         &self,
@@ -204,15 +265,16 @@ impl Issuer {
         used: &Grant,
     ) -> Result<Result<Grant, Asked>, StoreError> {
         let (id, naming, now) = (row.id.clone(), self.provider.naming(), self.clock.now_s());
-        let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
-        let changed = row.filter(|row| row.provider.refresh_token != used.refresh_token);
-        Ok(changed.map(|row| row.provider).ok_or(Asked::Over))
+        let now_kept = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
+        let changed = now_kept.filter(|row| row.provider.refresh_token != used.refresh_token);
+        let over = if row.unsettled { Asked::Lost } else { Asked::Over };
+        Ok(changed.map(|row| row.provider).ok_or(over))
     }
 
-    /// The provider says that it is over.
-    async fn end_by_provider(self: &Arc<Self>, row: &GrantRow) {
+    /// It is over: the provider says so, or nobody can go on with what it gave us.
+    async fn end_by_provider(self: &Arc<Self>, row: &GrantRow, reason: &str) {
         let client = Recorded { id: Some(&row.client_id), ip: None };
-        if let Err(error) = self.end(&row.id, "provider", client).await {
+        if let Err(error) = self.end(&row.id, reason, client).await {
             tracing::error!(%error, "a login that the provider ended could not be ended here");
         }
         // Whatever became of the record, nobody goes on with it.

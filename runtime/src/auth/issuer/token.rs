@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mxcp_schemas::audit::Client as Recorded;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use super::Issuer;
 use super::authorize::check_resource;
@@ -18,6 +17,7 @@ use super::document;
 use super::form::Form;
 use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
+use crate::auth::constant::is_equal;
 use crate::auth::secret::{Digest, NoRandom, fresh};
 use crate::auth::store::{Pair, Redeemed, Refreshed};
 use crate::transport::visitor::Visitor;
@@ -161,7 +161,7 @@ impl Asking<'_> {
             }
             Refreshed::Unknown => {
                 self.refused("refresh_token_unknown");
-                let text = "there is no such refresh token, or its time is over";
+                let text = "there is no such refresh token, or its login is over: log in again";
                 Err(OAuthError::invalid_grant(text))
             }
         }
@@ -232,7 +232,7 @@ fn check_verifier(verifier: &str) -> Result<(), OAuthError> {
 /// Whether a verifier is the one that a challenge was made from.
 fn answers(verifier: &str, challenge: &str) -> bool {
     let expected = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-    expected.as_bytes().ct_eq(challenge.as_bytes()).into()
+    is_equal(&expected, challenge)
 }
 
 #[cfg(test)]

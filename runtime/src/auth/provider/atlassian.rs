@@ -11,9 +11,10 @@ use std::sync::Arc;
 use super::answer::{flag, members, optional, required};
 use super::leg::{Leg, Peculiar};
 use super::openid::gone;
+use super::plain::{OverOAuth, Plain};
 use super::{
-    Callback, Deployment, Grant, Introspected, Key, Kind, Login, Metadata, Naming, Person,
-    Provider, ProviderError, Reply, SettingError, Settings, Unset,
+    Deployment, Key, Kind, Metadata, Naming, Person, Provider, ProviderError, Reply, SettingError,
+    Settings, Unset,
 };
 use crate::auth::claims::Claims;
 use crate::auth::fetch::FetchError;
@@ -60,11 +61,11 @@ fn build(settings: &Settings, deployment: &Deployment) -> Result<Arc<dyn Provide
         token_endpoint: url(&TOKEN_URL)?,
         ..Metadata::default()
     });
-    Ok(Arc::new(Atlassian { leg, metadata, api: url(&API_URL)? }))
+    Ok(Arc::new(OverOAuth(Atlassian { leg, metadata, api: url(&API_URL)? })))
 }
 
 impl Atlassian {
-    async fn person(&self, token: &Concealed<String>) -> Result<Person, ProviderError> {
+    async fn me(&self, token: &Concealed<String>) -> Result<Person, ProviderError> {
         let fetcher = &self.leg.deployment.fetcher;
         let bearer = Some(token.expose().as_str());
         let me = fetcher.get(&format!("{}/me", self.api), bearer).await.map_err(gone)?;
@@ -96,45 +97,20 @@ impl Atlassian {
     }
 }
 
-impl Provider for Atlassian {
-    fn name(&self) -> &str {
-        KIND.name
+/// There is no way to give a grant back; its owner takes it back in the account's settings.
+impl Plain for Atlassian {
+    const NAME: &'static str = KIND.name;
+    const NAMING: Naming = NAMING;
+
+    fn leg(&self) -> &Leg {
+        &self.leg
     }
 
-    fn naming(&self) -> Naming {
-        NAMING
+    fn endpoints(&self) -> &Arc<Metadata> {
+        &self.metadata
     }
 
-    fn authorization_url<'a>(&'a self, login: &'a Login) -> Reply<'a, String> {
-        Box::pin(async move { self.leg.authorization_url(&self.metadata, login, false) })
-    }
-
-    fn exchange<'a>(&'a self, login: &'a Login, callback: &'a Callback) -> Reply<'a, Grant> {
-        Box::pin(async move { Ok(self.leg.exchange(&self.metadata, login, callback).await?.grant) })
-    }
-
-    fn refresh<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Grant> {
-        Box::pin(async move { Ok(self.leg.refresh(&self.metadata, grant).await?.grant) })
-    }
-
-    /// Atlassian has no way to give a grant back; its owner takes it back in the account's settings.
-    fn revoke<'a>(&'a self, _: &'a Grant) -> Reply<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn identity<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Person> {
-        Box::pin(self.person(&grant.access_token))
-    }
-
-    fn metadata(&self) -> Reply<'_, Arc<Metadata>> {
-        Box::pin(async move { Ok(Arc::clone(&self.metadata)) })
-    }
-
-    fn introspect<'a>(&'a self, _: &'a Concealed<String>) -> Reply<'a, Introspected> {
-        Box::pin(async { Ok(Introspected::Unsupported) })
-    }
-
-    fn userinfo<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Person> {
-        Box::pin(self.person(token))
+    fn person<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Person> {
+        Box::pin(self.me(token))
     }
 }

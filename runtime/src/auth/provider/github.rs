@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use super::answer::{flag, list, members, optional, required};
 use super::leg::{Leg, Peculiar};
 use super::openid::gone;
+use super::plain::{OverOAuth, Plain};
 use super::{
-    Audience, Callback, Deployment, Grant, Introspected, Key, Kind, Login, Metadata, Naming,
-    Person, Provider, ProviderError, Reply, SettingError, Settings, Unset,
+    Audience, Deployment, Grant, Introspected, Key, Kind, Metadata, Naming, Person, Provider,
+    ProviderError, Reply, SettingError, Settings, Unset,
 };
 use crate::auth::claims::Claims;
 use crate::auth::fetch::{Document, FetchError};
@@ -66,7 +67,7 @@ fn build(settings: &Settings, deployment: &Deployment) -> Result<Arc<dyn Provide
         token_endpoint: url(&TOKEN_URL)?,
         ..Metadata::default()
     });
-    Ok(Arc::new(GitHub { leg, metadata, api: url(&API_URL)? }))
+    Ok(Arc::new(OverOAuth(GitHub { leg, metadata, api: url(&API_URL)? })))
 }
 
 impl GitHub {
@@ -115,7 +116,7 @@ impl GitHub {
         Ok(request)
     }
 
-    async fn person(&self, token: &Concealed<String>) -> Result<Person, ProviderError> {
+    async fn user(&self, token: &Concealed<String>) -> Result<Person, ProviderError> {
         let document = self.get("/user", token).await?;
         let mut user = members(&document)?;
         let user_id = user_id(&user)?;
@@ -195,28 +196,27 @@ fn primary_email(document: &Document) -> Result<Option<String>, ProviderError> {
     Ok(None)
 }
 
-impl Provider for GitHub {
-    fn name(&self) -> &str {
-        KIND.name
+impl Plain for GitHub {
+    const NAME: &'static str = KIND.name;
+    const NAMING: Naming = NAMING;
+
+    fn leg(&self) -> &Leg {
+        &self.leg
     }
 
-    fn naming(&self) -> Naming {
-        NAMING
+    fn endpoints(&self) -> &Arc<Metadata> {
+        &self.metadata
     }
 
-    fn authorization_url<'a>(&'a self, login: &'a Login) -> Reply<'a, String> {
-        Box::pin(async move { self.leg.authorization_url(&self.metadata, login, false) })
+    fn person<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Person> {
+        Box::pin(self.user(token))
     }
 
-    fn exchange<'a>(&'a self, login: &'a Login, callback: &'a Callback) -> Reply<'a, Grant> {
-        Box::pin(async move { Ok(self.leg.exchange(&self.metadata, login, callback).await?.grant) })
+    fn worth<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Introspected> {
+        Box::pin(self.check(token))
     }
 
-    fn refresh<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Grant> {
-        Box::pin(async move { Ok(self.leg.refresh(&self.metadata, grant).await?.grant) })
-    }
-
-    fn revoke<'a>(&'a self, grant: &'a Grant) -> Reply<'a, ()> {
+    fn give_back<'a>(&'a self, grant: &'a Grant) -> Reply<'a, ()> {
         Box::pin(async move {
             let request = self.about_token(Method::DELETE, &grant.access_token)?;
             let host = request.uri().host().unwrap_or_default().to_owned();
@@ -229,21 +229,5 @@ impl Provider for GitHub {
                 status => Err(FetchError::Status { host, status: status.as_u16() }.into()),
             }
         })
-    }
-
-    fn identity<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Person> {
-        Box::pin(self.person(&grant.access_token))
-    }
-
-    fn metadata(&self) -> Reply<'_, Arc<Metadata>> {
-        Box::pin(async move { Ok(Arc::clone(&self.metadata)) })
-    }
-
-    fn introspect<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Introspected> {
-        Box::pin(self.check(token))
-    }
-
-    fn userinfo<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Person> {
-        Box::pin(self.person(token))
     }
 }

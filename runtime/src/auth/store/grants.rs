@@ -47,6 +47,9 @@ pub struct GrantRow {
     pub resource: String,
     /// what the provider gave us
     pub provider: Grant,
+    /// whether the provider was asked for a fresh token and its answer never came: it may have voided
+    /// what it gave us
+    pub unsettled: bool,
     /// seconds since 1970 at which the provider was last asked
     pub checked: i64,
     /// seconds since 1970 at which it ends
@@ -109,7 +112,8 @@ impl Desk<'_> {
         now: i64,
     ) -> Result<Option<GrantRow>, StoreError> {
         let found = self.one(
-            "SELECT client_id, scopes, resource, person, provider, checked, expires
+            "SELECT client_id, scopes, resource, person, provider, checked, expires,
+                    EXISTS (SELECT 1 FROM refreshing WHERE grant_id = id)
              FROM login_grant WHERE realm = ?1 AND id = ?2 AND expires > ?3",
             params![self.realm, id, now],
             raw,
@@ -128,6 +132,7 @@ impl Desk<'_> {
             scopes: split(&raw.scopes),
             resource: raw.resource,
             provider,
+            unsettled: raw.unsettled,
             checked: raw.checked,
             expires: raw.expires,
         }))
@@ -158,11 +163,43 @@ impl Desk<'_> {
         Ok(changed == 1)
     }
 
+    /// Notes that the provider is about to be asked for a fresh token, before it is: from then on
+    /// until its answer is kept nobody knows which token of the provider's is good. False when the
+    /// grant ended meanwhile.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begin_refresh(&self, id: &str, now: i64) -> Result<bool, StoreError> {
+        let changed = self.execute(
+            "INSERT INTO refreshing (grant_id, begun)
+             SELECT id, ?3 FROM login_grant WHERE realm = ?1 AND id = ?2
+             ON CONFLICT (grant_id) DO UPDATE SET begun = excluded.begun",
+            params![self.realm, id, now],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// The grants whose provider was asked for a fresh token and whose answer is not kept, and when
+    /// that was, in seconds since 1970: so many, the latest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn unsettled(&self, max: i64) -> Result<Vec<(String, i64)>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT grant_id, begun FROM refreshing JOIN login_grant ON id = grant_id
+             WHERE realm = ?1 ORDER BY begun DESC LIMIT ?2",
+        )?;
+        let rows =
+            statement.query_map(params![self.realm, max], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Keeps what the provider gave us for what we had. False when the grant ended meanwhile.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn keep_provider(&self, id: &str, provider: &Grant) -> Result<bool, StoreError> {
+        self.execute("DELETE FROM refreshing WHERE grant_id = ?1", [id])?;
         let changed = self.execute(
             "UPDATE login_grant SET provider = ?3 WHERE realm = ?1 AND id = ?2",
             params![self.realm, id, self.seal_provider(id, provider)?],
@@ -202,6 +239,7 @@ struct Raw {
     provider: Vec<u8>,
     checked: i64,
     expires: i64,
+    unsettled: bool,
 }
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
@@ -213,6 +251,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         provider: row.get(4)?,
         checked: row.get(5)?,
         expires: row.get(6)?,
+        unsettled: row.get(7)?,
     })
 }
 

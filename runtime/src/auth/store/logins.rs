@@ -80,7 +80,7 @@ impl Desk<'_> {
         )?;
         let Some((owner, content)) = found else { return Ok(None) };
         // Whoever has the state alone cannot take the login away from its browser.
-        if !Digest::from_bytes(&owner).is_some_and(|owner| owner.is_same(browser)) {
+        if Digest::from_bytes(&owner).as_ref() != Some(browser) {
             return Ok(None);
         }
         self.execute(

@@ -81,6 +81,14 @@ CREATE INDEX refresh_token_grant ON refresh_token (grant_id);
 CREATE INDEX refresh_token_expires ON refresh_token (expires);
 ";
 
+/// Grants whose provider is being asked for a fresh token. In files of earlier versions it is added.
+const REFRESHING: &str = "
+CREATE TABLE IF NOT EXISTS refreshing (
+    grant_id TEXT NOT NULL PRIMARY KEY REFERENCES login_grant (id) ON DELETE CASCADE,
+    begun INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Makes the tables in a new file.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     // In the first page of the file itself, where they are found without opening it: the file is
@@ -98,7 +106,8 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.execute_batch(REFRESHING)
 }
 
 /// Milliseconds that a job waits for another process that writes to the same file.

@@ -369,7 +369,48 @@ pub fn provider_names() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::document::USER_SCHEMA;
+
+    #[test]
+    fn the_schema_has_the_same_providers_with_the_same_keys() {
+        let schema: Value = serde_json::from_str(USER_SCHEMA).unwrap();
+        let auth = schema
+            .pointer("/properties/projects/additionalProperties/properties/profiles")
+            .and_then(|profiles| profiles.pointer("/additionalProperties/properties/auth"))
+            .unwrap();
+        let texts = |value: &Value| -> BTreeSet<String> {
+            let items = value.as_array().into_iter().flatten();
+            items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        };
+        let mut names: BTreeSet<String> =
+            PROVIDERS.iter().map(|provider| provider.name.to_owned()).collect();
+        let described: BTreeSet<String> = auth["properties"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, section)| section["properties"].get("client_id").is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert_eq!(described, names);
+        names.insert("none".to_owned());
+        assert_eq!(texts(&auth["properties"]["provider"]["enum"]), names);
+        for provider in PROVIDERS {
+            let section = &auth["properties"][provider.name];
+            let own = provider.required.iter().chain(provider.optional).chain(COMMON_KEYS);
+            let own: BTreeSet<String> = own.map(|key| (*key).to_owned()).collect();
+            let known = section["properties"].as_object().unwrap().keys().cloned().collect();
+            assert_eq!(own, known, "{}", provider.name);
+            let required = provider.required.iter().chain(&["client_id"]);
+            let required: BTreeSet<String> = required.map(|key| (*key).to_owned()).collect();
+            assert_eq!(texts(&section["required"]), required, "{}", provider.name);
+            assert_eq!(section["additionalProperties"], false, "{}", provider.name);
+        }
+    }
 
     #[test]
     fn providers_are_sorted_and_their_keys_are_their_own() {

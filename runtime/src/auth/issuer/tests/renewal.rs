@@ -73,6 +73,24 @@ async fn a_hundred_calls_with_an_expired_provider_token_cause_one_refresh() {
 }
 
 #[tokio::test]
+async fn whoever_has_many_clients_has_the_limits_of_one_caller() {
+    let world = World::new().await;
+    let (one, two) = (world.tokens().await, world.tokens().await);
+    assert_ne!(one.client, two.client);
+    *world.stub.subject.lock().unwrap() = "eve".into();
+    let other = world.tokens().await;
+    let meter = async |token: &str| {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let uri = http::Uri::from_static("/mcp");
+        Arc::clone(&world.admission.admit(&uri, &headers).await.unwrap().principal.meter)
+    };
+    let ada = meter(&one.access).await;
+    assert!(Arc::ptr_eq(&ada, &meter(&two.access).await));
+    assert!(!Arc::ptr_eq(&ada, &meter(&other.access).await));
+}
+
+#[tokio::test]
 async fn the_provider_is_asked_every_five_minutes_and_no_more() {
     let world = World::new().await;
     let tokens = world.tokens().await;
