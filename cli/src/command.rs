@@ -84,6 +84,51 @@ impl Cli {
     }
 }
 
+/// Verbs that people know from the manual of MXCP or from what is planned, and that this release does
+/// not have.
+const NOT_HERE: [&str; 9] = [
+    "dbt",
+    "dbt-config",
+    "diff",
+    "drift-check",
+    "drift-snapshot",
+    "evals",
+    "explain",
+    "lsp",
+    "replay",
+];
+
+/// What to say about a command line that asks for a verb which this release does not have.
+pub fn not_here(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(verb)) if NOT_HERE.contains(&verb.as_str()) => {
+            Some(format!("this release has no `mxcp {verb}`; `mxcp --help` lists what it has"))
+        }
+        _ => None,
+    }
+}
+
+/// A value as `name=value` or `name=@file`.
+pub fn param_argument(param: &str) -> Result<(&str, String), Failure> {
+    let (name, value) = param.split_once('=').ok_or_else(|| {
+        Failure::usage(format!("`--param {param}` has no `=`; write `--param name=value`"))
+    })?;
+    let value = match value.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|e| {
+                Failure::usage(format!("`{path}` of `--param {name}` cannot be read: {e}"))
+            })?
+            .trim()
+            .to_owned(),
+        None => value.to_owned(),
+    };
+    Ok((name, value))
+}
+
 /// A JSON document that is given as text or as `@file`.
 pub fn json_argument(option: &str, text: &str) -> Result<Value, Failure> {
     let read;

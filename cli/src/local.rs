@@ -14,6 +14,7 @@ use mxcp_runtime::serve::Runtime;
 use mxcp_schemas::audit::CallerType;
 use mxcp_schemas::bundle::container::seal;
 use mxcp_schemas::bundle::definition::Kind;
+use mxcp_schemas::diagnostic::closest;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
@@ -64,6 +65,23 @@ impl Local {
         };
         let (runtime, config) = launch(&bundle, &around).map_err(|e| failed(&e))?;
         Ok(Self { compiled, runtime, config })
+    }
+
+    /// Whether there is such an endpoint.
+    ///
+    /// # Errors
+    /// When there is none, with the one that was likely meant.
+    pub fn known(&self, kind: Kind, name: &str) -> Result<(), Failure> {
+        let names = || self.compiled.endpoints.iter().filter(|e| e.kind == kind && e.enabled);
+        if names().any(|endpoint| endpoint.identity == name) {
+            return Ok(());
+        }
+        let near = closest(name, names().map(|endpoint| endpoint.identity.as_str()));
+        let help = near.map_or_else(
+            || "`mxcp list` shows all".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Err(Failure::usage(format!("there is no {} `{name}`; {help}", kind.as_str())))
     }
 
     /// The person at this terminal, or the one described.

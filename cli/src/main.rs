@@ -18,6 +18,7 @@ use clap::Parser as _;
 
 use crate::command::Cli;
 use crate::exit::Exit;
+use crate::ui::Ui;
 
 /// Compiling is made of small allocations; see the benchmark of a thousand endpoints.
 #[global_allocator]
@@ -27,12 +28,19 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(refusal) = command::not_here(&error) {
+                Ui::default().error(&refusal);
+                return Exit::Usage.into();
+            }
             let _ = error.print();
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
             return exit.into();
         }
     };
     let ui = cli.ui;
+    if ui.debug {
+        mxcp_runtime::command::start_log("debug");
+    }
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(failure) => {

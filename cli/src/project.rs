@@ -7,7 +7,7 @@ use mxcp_compiler::source::{FileError, Files};
 use mxcp_compiler::{Compiled, Options};
 use mxcp_schemas::bundle::manifest::Audit;
 use mxcp_schemas::diagnostic::Diagnostic;
-use mxcp_schemas::document::site::{self, Paths, Profile, Site};
+use mxcp_schemas::document::site::{self, Profile, Site};
 use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 use crate::exit::Failure;
@@ -56,21 +56,22 @@ impl Project {
         let compiled = mxcp_compiler::compile(self, &DuckProbe, options);
         let asked = |d: &&Diagnostic| d.code.slug == "no-profile" && d.span.is_none();
         match compiled.diagnostics.iter().find(asked) {
-            Some(d) => Err(Failure::usage(
-                [std::slice::from_ref(&d.message), &*d.help].concat().join("; "),
-            )),
+            Some(d) => {
+                let help = d.help.first().map_or("", String::as_str);
+                Err(Failure::usage(format!("{}; {help}", d.message)))
+            }
             None => Ok(compiled),
         }
     }
 
-    /// A profile with its name, and the project's folders.
+    /// A profile with its name, and the site file that it stands in.
     ///
     /// # Errors
     /// When the site file cannot be read or has no such profile.
-    pub fn profile(&self, wanted: Option<&str>) -> Result<(String, Profile, Paths), Failure> {
+    pub fn profile(&self, wanted: Option<&str>) -> Result<(String, Profile, Site), Failure> {
         let site = self.site()?;
         let (name, profile) = choose(&site, wanted)?;
-        Ok((name, profile, site.paths))
+        Ok((name, profile, site))
     }
 
     /// How a profile keeps its audit trail, with the names of the project and the profile.
@@ -127,7 +128,9 @@ fn choose(site: &Site, wanted: Option<&str>) -> Result<(String, Profile), Failur
     let known = site.profiles.iter().find(|(known, _)| known.value == name);
     match known {
         Some((_, profile)) => Ok((name, profile.clone())),
-        None if wanted.is_none() && site.profiles.is_empty() => Ok((name, Profile::default())),
+        None if name == site.profile.value && site.profiles.is_empty() => {
+            Ok((name, Profile::default()))
+        }
         None => Err(broken(&format!("there is no profile `{name}`"))),
     }
 }

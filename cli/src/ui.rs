@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::builder::FalseyValueParser;
 use mxcp_schemas::diagnostic::Diagnostic;
 use serde_json::Value;
 
@@ -31,6 +32,9 @@ pub struct Ui {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t)]
     pub color: Color,
+    /// Log to standard error what happens
+    #[arg(long, global = true, env = "MXCP_DEBUG", value_parser = FalseyValueParser::new())]
+    pub debug: bool,
 }
 
 impl Ui {
@@ -92,5 +96,70 @@ impl Ui {
         if let Some(words) = count.words() {
             let _ = writeln!(stderr, "{words}");
         }
+    }
+}
+
+/// A JSON text with its parts on lines of their own, two spaces deeper each; its values as they are.
+pub fn indented(json: &str) -> String {
+    let (mut out, mut depth, mut in_string, mut escaped) = (String::new(), 0_usize, false, false);
+    let mut characters = json.chars().peekable();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    while let Some(c) = characters.next() {
+        if in_string {
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            out.push(c);
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                out.push(c);
+                let closing = characters.next_if(|next| matches!(next, '}' | ']'));
+                if let Some(closing) = closing {
+                    out.push(closing);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ if c.is_ascii_whitespace() => {}
+            _ => {
+                in_string = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn json_is_laid_out_as_serde_does_it_and_keeps_its_digits() {
+        for json in [
+            r#"{"a":[1,{"b":"x, {y}: \"z\" \\"}],"c":{},"d":[],"e":null}"#,
+            r#"["\\","a:b",[[]],true]"#,
+            "7",
+        ] {
+            let parsed: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(indented(json), serde_json::to_string_pretty(&parsed).unwrap());
+        }
+        let exact = "12345678901234567890.123456789";
+        assert_eq!(indented(&format!("[{exact}]")), format!("[\n  {exact}\n]"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mxcp_schemas::bundle::definition::{Body as Stored, Message as StoredMessage};
-use mxcp_schemas::diagnostic::{Diagnostic, Edit, Fix, Span, closest};
+use mxcp_schemas::diagnostic::{Code, Diagnostic, Edit, Fix, Span, closest};
 use mxcp_schemas::document::endpoint::{Body, Endpoint, Language, Source};
 use mxcp_schemas::yaml::Node;
 
@@ -38,6 +38,8 @@ pub struct Rules<'a> {
 pub struct Loaded {
     /// what is executed; whether SQL reads only is settled later by [`judge`]
     pub stored: Stored,
+    /// whether the SQL opens files of the project's data folder
+    pub opens_data: bool,
     /// where the text stands
     text: Text,
 }
@@ -55,7 +57,7 @@ impl Text {
     fn finding(
         &self,
         definition: (&Arc<str>, &str),
-        code: &'static mxcp_schemas::diagnostic::Code,
+        code: &'static Code,
         span: Span,
         message: String,
     ) -> Diagnostic {
@@ -91,7 +93,7 @@ pub fn load(
                     template: m.prompt.as_str().unwrap_or_default().to_owned(),
                 })
                 .collect();
-            Some(Loaded { stored: Stored::Messages(stored), text: Text::None })
+            Some(Loaded { stored: Stored::Messages(stored), opens_data: false, text: Text::None })
         }
         Body::Source(source) => {
             let (text, place) = read(files, definition, source, texts, found)?;
@@ -109,7 +111,7 @@ pub fn load(
                         text: text.to_string(),
                         function: endpoint.identity.value.clone(),
                     };
-                    Some(Loaded { stored, text: place })
+                    Some(Loaded { stored, opens_data: false, text: place })
                 }
             }
         }
@@ -191,10 +193,10 @@ fn check_sql(
         );
     }
     let uses = check_parameters(definition, endpoint, &scan, &place, found);
-    check_opened(rules, definition, &scan, &place, found);
+    let opens_data = check_opened(rules, definition, &scan, &place, found);
     let failed = found.iter().filter(|d| d.is_error()).count() > before;
     let stored = Stored::Sql { text: text.to_owned(), uses, read_only: false };
-    (!failed).then_some(Loaded { stored, text: place })
+    (!failed).then_some(Loaded { stored, opens_data, text: place })
 }
 
 fn check_parameters(
@@ -248,16 +250,19 @@ fn check_parameters(
     uses
 }
 
+/// Reports files and addresses that the SQL may not open, and returns whether it opens some of the
+/// project's data folder.
 fn check_opened(
     rules: &Rules<'_>,
     definition: (&Arc<str>, &str),
     scan: &Scan,
     place: &Text,
     found: &mut Vec<Diagnostic>,
-) {
+) -> bool {
     if rules.external_access {
-        return;
+        return false;
     }
+    let mut opens_data = false;
     for opened in &scan.opened {
         let inside = |folder: &str| {
             let folder = folder.trim_start_matches("./").trim_end_matches('/');
@@ -265,7 +270,9 @@ fn check_opened(
             path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
                 && !path.split('/').any(|part| part == "..")
         };
-        if inside(rules.data) || rules.allowed.iter().any(|folder| inside(folder)) {
+        let is_data = inside(rules.data);
+        opens_data |= is_data;
+        if is_data || rules.allowed.iter().any(|folder| inside(folder)) {
             continue;
         }
         let function = opened.by.contains('_');
@@ -284,6 +291,7 @@ fn check_opened(
         };
         found.push(finding);
     }
+    opens_data
 }
 
 /// The folder that would have to be allowed for a path; an address has none.
@@ -328,6 +336,24 @@ fn check_templates(
             });
         }
     }
+}
+
+/// A finding about the statement as a whole, at its first word.
+pub fn at_statement(
+    loaded: &Loaded,
+    definition: (&Arc<str>, &str),
+    code: &'static Code,
+    message: String,
+) -> Diagnostic {
+    let text = match &loaded.stored {
+        Stored::Sql { text, .. } => text.as_str(),
+        _ => "",
+    };
+    let start = scan(text).statements.first().map_or(0, |statement| statement.start);
+    let rest = text.get(start as usize..).unwrap_or_default();
+    let word = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    let end = start + u32::try_from(word).unwrap_or(0);
+    loaded.text.finding(definition, code, Span::new(start, end), message)
 }
 
 /// Settles what DuckDB says about a statement.

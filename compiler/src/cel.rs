@@ -27,11 +27,12 @@ use std::sync::Arc;
 
 use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::Program;
-use mxcp_schemas::diagnostic::{Code, Diagnostic, Edit, Fix, Severity};
+use mxcp_schemas::diagnostic::{Code, Diagnostic, Fix, Severity};
 use mxcp_schemas::yaml::Node;
 
 pub use check::Typed;
 pub use code::CODES;
+pub(crate) use code::SYNTAX;
 pub use environment::{Declaration, Environment};
 
 /// Which pass has something to say.
@@ -111,7 +112,7 @@ impl Finding {
         diagnostic.fix = self.fix.map(|repair| Fix {
             title: repair.title,
             safe: false,
-            edits: vec![Edit { span: node.locate(text, repair.range), replacement: repair.text }],
+            edits: vec![node.edit(text, repair.range, &repair.text)],
         });
         diagnostic
     }
@@ -132,6 +133,10 @@ pub fn condition(
     }
     check::guards(&typed, &mut found);
     if found.iter().any(Finding::is_error) {
+        return (None, found);
+    }
+    if let Some(finding) = lower::failing(&typed) {
+        found.push(finding);
         return (None, found);
     }
     match cost::within_limit(&typed).and_then(|_| lower::lower(&typed)) {

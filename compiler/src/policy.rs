@@ -14,7 +14,7 @@ use mxcp_schemas::diagnostic::{Diagnostic, Edit, Fix, Span, closest, position};
 use mxcp_schemas::document::Spanned;
 use mxcp_schemas::document::endpoint::Policy as Written;
 use mxcp_schemas::document::ty::Type;
-use mxcp_schemas::yaml::Node;
+use mxcp_schemas::yaml::{Kind, Node, Style};
 
 use crate::cel::{self, Environment};
 pub use code::CODES;
@@ -97,8 +97,18 @@ pub fn compile(
     let action = policy.action.as_ref().and_then(|word| check_action(context, stage, word, found));
     let condition = policy.condition.as_ref().and_then(|(text, node)| {
         let (compiled, findings) = cel::condition(text, context.environment);
+        let cut = cut_at_comma(context.text, node);
         for finding in findings {
-            found.push(finding.at(context.file, context.text, node));
+            let is_syntax = finding.code == &cel::SYNTAX;
+            let mut finding = finding.at(context.file, context.text, node);
+            if cut && is_syntax {
+                finding.help = vec![
+                    "a `,` ends what stands between `{` and `}` without quotes; put the condition in quotes"
+                        .to_owned(),
+                ];
+                finding.fix = None;
+            }
+            found.push(finding);
         }
         compiled.map(|(program, tree)| (text.clone(), node.clone(), program, tree))
     });
@@ -118,6 +128,12 @@ pub fn compile(
         plan,
         line: position(context.text, policy.span.start).line,
     })
+}
+
+/// Whether a condition without quotes ends at a comma, as one between brackets does.
+fn cut_at_comma(text: &str, node: &Node) -> bool {
+    let plain = matches!(&node.kind, Kind::String(scalar) if scalar.style == Style::Plain);
+    plain && text.get(node.span.end as usize..).is_some_and(|rest| rest.starts_with(','))
 }
 
 fn check_action(
@@ -176,6 +192,10 @@ fn make_plan(
         return None;
     }
     let Effect::Change(make) = action.effect else { return Some(None) };
+    if written.is_none() && policy.fields_span.is_some() {
+        // It is no list, which was told.
+        return None;
+    }
     if action.takes_fields && written.is_none_or(<[_]>::is_empty) {
         let message = format!("`{}` needs `fields`", action.name);
         found.push(
@@ -237,18 +257,18 @@ fn check_fields(
                     let mut finding =
                         Diagnostic::new(&UNDECLARED_PATH, context.file, entry.span, message);
                     finding = match near {
-                        Some(near) => finding.help(format!("did you mean `{near}`?")),
+                        Some(near) => misspelt(finding, entry, &field, &near),
                         None => finding.help(
                             "declare the field, or set `additionalProperties: true` if results have more than `return` says",
                         ),
                     };
                     found.push(finding);
                 }
-                path::Resolution::Impossible { why, near } => {
+                path::Resolution::Impossible { why, field, near } => {
                     let mut finding =
                         Diagnostic::new(&IMPOSSIBLE_PATH, context.file, entry.span, why);
                     if let Some(near) = near {
-                        finding = finding.help(format!("did you mean `{near}`?"));
+                        finding = misspelt(finding, entry, &field, &near);
                     }
                     found.push(finding);
                     good = false;
@@ -258,4 +278,22 @@ fn check_fields(
         fields.push(parsed);
     }
     good.then_some(fields)
+}
+
+/// Offers the field that was likely meant, in the path that names it.
+fn misspelt(finding: Diagnostic, path: &Spanned<String>, field: &str, near: &str) -> Diagnostic {
+    let part = |part: &str| {
+        let name = part.trim_end_matches("[]");
+        if name == field { part.replacen(name, near, 1) } else { part.to_owned() }
+    };
+    let meant: Vec<String> = path.value.split('.').map(part).collect();
+    let meant = meant.join(".");
+    let plain = meant.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c));
+    let replacement =
+        if plain { meant.clone() } else { format!("'{}'", meant.replace('\'', "''")) };
+    finding.help(format!("did you mean `{near}`?")).fix(Fix {
+        title: format!("write `{meant}`"),
+        safe: false,
+        edits: vec![Edit { span: path.span, replacement }],
+    })
 }

@@ -1,6 +1,7 @@
 //! A project as a whole: the site file, all endpoint files, what they are to one another.
 
 mod code;
+mod deployment;
 mod file;
 mod manifest;
 
@@ -14,19 +15,16 @@ use mxcp_schemas::bundle::source::Sources;
 use mxcp_schemas::diagnostic::{self, Code, Diagnostic};
 use mxcp_schemas::document::endpoint::Test;
 use mxcp_schemas::document::site::{self, Profile, Site};
-use mxcp_schemas::document::user;
 
 pub use code::CODES;
-use code::{
-    DUPLICATE, NO_PROFILE, NO_SECRET, NO_SITE, OVERLAP, READ_ONLY, TOO_MANY, UNREADABLE, WRITES,
-};
+use code::{DUPLICATE, NO_PROFILE, NO_SITE, OVERLAP, READ_ONLY, TOO_MANY, UNREADABLE, WRITES};
 pub(crate) use code::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 pub use manifest::audit;
 
 use crate::body::{self, Rules};
 use crate::cel::shape::Shape;
 use crate::endpoint::{self as unit, Compiled as Unit, Shared, Written};
-use crate::lint::{self, Known};
+use crate::lint;
 use crate::source::Files;
 use crate::sql::SqlProbe;
 use crate::types::Store;
@@ -103,6 +101,9 @@ impl Driver<'_> {
         let text = self.text(&file, &NO_SITE)?;
         let (site, found) = site::read(&file, &text);
         self.found.extend(found);
+        if let Some(site) = &site {
+            self.later(&file, site);
+        }
         site
     }
 
@@ -190,7 +191,8 @@ impl Driver<'_> {
             return profile.clone();
         }
         // A site without profiles has the defaults of the one it names.
-        if options.profile.is_some() || !site.profiles.is_empty() {
+        let is_other = options.profile.as_ref().is_some_and(|asked| *asked != site.profile.value);
+        if is_other || !site.profiles.is_empty() {
             let file: Arc<str> = SITE_FILE.into();
             let names = site.profiles.iter().map(|(n, _)| n.value.as_str());
             let span = if options.profile.is_some() { None } else { Some(site.profile.span) };
@@ -287,49 +289,21 @@ impl Driver<'_> {
             if writes && unit.document.annotations.read_only == Some(true) {
                 let message =
                     "`readOnlyHint` says that nothing changes, and the SQL may change data";
-                self.found.push(Diagnostic::new(&WRITES, &unit.file, hint, message));
+                self.found.push(
+                    Diagnostic::new(&WRITES, &unit.file, hint, message)
+                        .help("leave `readOnlyHint` out, or write a query that only reads"),
+                );
             }
             if writes && profile.duckdb.read_only {
                 let message =
                     "the SQL may change data, and the profile opens the database read-only";
-                let at = unit.document.identity.span;
-                self.found.push(Diagnostic::new(&READ_ONLY, &unit.file, at, message));
-            }
-        }
-    }
-
-    /// The words that policies can name, and what the user file gets wrong about the project.
-    fn known(&mut self, site: Option<&Site>, options: &Options, profile: &str) -> Known {
-        let mut known = Known(site.map_or_else(Vec::new, |site| site.words.clone()));
-        let (Some(site), Some((file, text))) = (site, &options.user_file) else { return known };
-        self.texts.insert(Arc::clone(file), Arc::clone(text));
-        let (user, found) = user::read(file, text);
-        self.found.extend(found);
-        let deployed = user.as_ref().and_then(|user| user.profile(&site.project.value, profile));
-        for secret in &site.secrets {
-            let defined =
-                |p: &user::Profile| p.secrets.iter().any(|s| s.name.value == secret.value);
-            if deployed.is_none_or(|profile| !defined(profile)) {
-                let message = format!(
-                    "the user file defines no secret `{}` for the project `{}` and the profile `{profile}`",
-                    secret.value, site.project.value
-                );
-                let names = deployed.map_or(&[][..], |p| p.secrets.as_slice());
+                let statement = (&unit.file, &*unit.text);
                 self.found.push(
-                    Diagnostic::new(&NO_SECRET, &SITE_FILE.into(), secret.span, message)
-                        .did_you_mean(&secret.value, names.iter().map(|s| s.name.value.as_str())),
+                    body::at_statement(loaded, statement, &READ_ONLY, message.to_owned())
+                        .help("write a query that only reads, or open the database for writing"),
                 );
             }
         }
-        if let Some(auth) = deployed.and_then(|profile| profile.auth.as_ref()) {
-            let mapped = auth.settings.claim_mappings.iter().flat_map(|claim| &claim.values);
-            let given: Vec<String> = mapped.flat_map(|(_, words)| words.clone()).collect();
-            match known.0.iter_mut().find(|(name, _)| *name == "capabilities") {
-                Some((_, words)) => words.extend(given),
-                None => known.0.push(("capabilities", given)),
-            }
-        }
-        known
     }
 
     /// Drops what comments waive, file by file.

@@ -82,10 +82,18 @@ pub fn apply(
                 place: policy_of(text, comment, policies).or_else(|| line_of(text, comment)),
                 rules: rules.into_iter().map(|rule| (rule, false)).collect(),
             }),
-            None => kept.push(
-                Diagnostic::new(&MALFORMED, file, comment.span, "this waiver cannot be read")
-                    .help("write `# mxcp: allow(rule) because …`"),
-            ),
+            None => {
+                let silent = rest.trim().starts_with("allow(") && !rest.contains("because");
+                let message = if silent {
+                    "this waiver does not say why"
+                } else {
+                    "this waiver cannot be read"
+                };
+                kept.push(
+                    Diagnostic::new(&MALFORMED, file, comment.span, message)
+                        .help("write `# mxcp: allow(rule) because …`"),
+                );
+            }
         }
     }
     for finding in found {

@@ -2,12 +2,14 @@
 
 mod http;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use crate::audit::AppendError;
 use crate::bundle::Bundle;
@@ -138,6 +140,15 @@ impl Cli {
             }
         }
     }
+}
+
+/// Logs to standard error from here on: what `MXCP_LOG` asks for, else what `unless` says. People read
+/// lines, programs read JSON.
+pub fn start_log(unless: &str) {
+    let filter = EnvFilter::try_from_env("MXCP_LOG").unwrap_or_else(|_| EnvFilter::new(unless));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whoever has begun already goes on.
+    let _ = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
 }
 
 fn describe(bundle: &Bundle) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@
 pub mod asked;
 mod ffi;
 pub mod pool;
+pub mod secret;
 pub mod session;
 pub mod settings;
 

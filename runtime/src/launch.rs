@@ -9,7 +9,8 @@ use mxcp_schemas::bundle::container::OpenError;
 use crate::audit::redact::Redactor;
 use crate::audit::{SettingsError, Trail, settings};
 use crate::bundle::{Accepted, Bundle, BundleError, RollbackError};
-use crate::config::{self, Config, ConfigError, Process, Surroundings as _, Wanted};
+use crate::config::{self, Config, ConfigError, Process, ReferenceError, Surroundings, Wanted};
+use crate::duckdb::secret::{self, SecretError};
 use crate::duckdb::{DuckError, Pool, Settings};
 use crate::limits::{Limits, UnknownLimit};
 use crate::serve::{Around, Linked, Runtime, StartError};
@@ -52,6 +53,20 @@ pub enum LaunchError {
     /// A limit is not known.
     #[error(transparent)]
     Limit(#[from] UnknownLimit),
+    /// A variable of the environment says neither yes nor no.
+    #[error("the environment variable `{name}` is `{value}`; it can be `true` or `false`")]
+    Switch {
+        /// the variable
+        name: &'static str,
+        /// what it holds
+        value: String,
+    },
+    /// A reference in the project's own configuration leads nowhere.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// DuckDB does not take a secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The database cannot be opened.
     #[error("the database `{path}` cannot be opened: {error}")]
     Database {
@@ -100,7 +115,7 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
         secrets: &manifest.secrets,
     };
     let config = config::load(launch.config.as_deref(), &process, wanted)?;
-    let open = || open_database(&manifest.duckdb, &manifest.limits, launch);
+    let open = || open_database(&manifest, &config, launch);
     // Either takes some milliseconds, and neither needs the other.
     let (pool, linked) = meanwhile(open, || Linked::of(&opened));
     let (pool, linked) = (pool?, linked?);
@@ -129,38 +144,65 @@ fn meanwhile<A: Send, B>(other: impl Fn() -> A + Sync, this: impl FnOnce() -> B)
 }
 
 fn open_database(
-    duckdb: &mxcp_schemas::bundle::manifest::DuckDb,
-    limits: &[(String, u64)],
+    manifest: &mxcp_schemas::bundle::manifest::Manifest,
+    config: &Config,
     launch: &Launch,
 ) -> Result<Pool, LaunchError> {
-    let asked = Process.variable("MXCP_DUCKDB_PATH").unwrap_or_else(|| duckdb.path.clone());
-    let path = launch.root.join(&asked);
-    let read_only =
-        launch.read_only || duckdb.read_only || is_on(Process.variable("MXCP_READONLY").as_deref());
-    if !read_only {
-        make_folder(&path)?;
-    }
-    let settings = Settings {
-        path: Some(path),
-        read_only,
-        memory_limit: duckdb.memory_limit.clone(),
-        threads: duckdb.threads,
-        max_temp_directory_size: None,
-        external_access: duckdb.external_access,
-        allowed_directories: duckdb
-            .allowed_directories
-            .iter()
-            .map(|folder| launch.root.join(folder))
-            .collect(),
-        extensions: Vec::new(),
+    let settings = database_settings(manifest, launch, &Process)?;
+    let failed = |error| LaunchError::Database {
+        path: settings.path.as_deref().map_or_else(String::new, |path| {
+            path.strip_prefix(&launch.root).unwrap_or(path).display().to_string()
+        }),
+        error,
     };
-    let failed = |error| LaunchError::Database { path: asked.clone(), error };
-    let database = settings.open().map_err(failed)?;
-    let workers = match Limits::new(limits)?.sql_workers {
+    let database = settings.prepare().map_err(failed)?;
+    secret::create(&database, &config.secrets)?;
+    settings.lock(&database).map_err(failed)?;
+    let workers = match Limits::new(&manifest.limits)?.sql_workers {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         workers => usize::try_from(workers).unwrap_or(1),
     };
     Pool::start(&database, workers).map_err(failed)
+}
+
+/// How the database of a bundle is opened here: references resolved, the environment asked.
+fn database_settings(
+    manifest: &mxcp_schemas::bundle::manifest::Manifest,
+    launch: &Launch,
+    around: &dyn Surroundings,
+) -> Result<Settings, LaunchError> {
+    let duckdb = &manifest.duckdb;
+    let place = |key: &str| format!("profiles.{}.duckdb.{key}", manifest.profile);
+    let resolved = |text: &str, key: &str| config::resolve(text, &place(key), around);
+    let path = match around.variable("MXCP_DUCKDB_PATH") {
+        Some(path) => path,
+        None => resolved(&duckdb.path, "path")?,
+    };
+    let path = launch.root.join(path);
+    let read_only =
+        launch.read_only || duckdb.read_only || switch("MXCP_READONLY", around)?.unwrap_or(false);
+    if !read_only {
+        make_folder(&path)?;
+    }
+    let memory_limit = duckdb.memory_limit.as_deref();
+    let mut allowed_directories = Vec::with_capacity(duckdb.allowed_directories.len());
+    for folder in &duckdb.allowed_directories {
+        allowed_directories.push(launch.root.join(resolved(folder, "allowed_directories")?));
+    }
+    Ok(Settings {
+        path: Some(path),
+        read_only,
+        memory_limit: memory_limit.map(|text| resolved(text, "memory_limit")).transpose()?,
+        threads: duckdb.threads,
+        max_temp_directory_size: None,
+        external_access: duckdb.external_access,
+        allowed_directories,
+        extensions: manifest.extensions.iter().map(|(name, _)| name.clone()).collect(),
+        community_extensions: manifest
+            .extensions
+            .iter()
+            .any(|(_, repository)| repository.as_deref() == Some("community")),
+    })
 }
 
 /// Opens the audit trail of a project below `root`, unless it is to be left alone: as `asked`, else
@@ -174,7 +216,7 @@ pub fn open_trail(
     root: &Path,
     asked: Option<bool>,
 ) -> Result<(Trail, Redactor), LaunchError> {
-    let said = Process.variable("MXCP_AUDIT_ENABLED").map(|v| is_on(Some(&v)));
+    let said = switch("MXCP_AUDIT_ENABLED", &Process)?;
     let wanted = settings(audit, &config.audit, root, &Process)?;
     let trail = if asked.or(said).unwrap_or(audit.enabled) {
         Trail::open(&wanted.config)?
@@ -190,9 +232,17 @@ fn make_folder(file: &Path) -> Result<(), LaunchError> {
         .map_err(|source| LaunchError::Folder { path: folder.to_owned(), source })
 }
 
-/// Whether a variable of the environment says yes.
-fn is_on(value: Option<&str>) -> bool {
-    value.is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))
+/// What a variable of the environment says, if it is set. A word that is neither yes nor no is refused:
+/// read as a no, a misspelt yes would leave calls unrecorded or the database writable.
+fn switch(name: &'static str, around: &dyn Surroundings) -> Result<Option<bool>, LaunchError> {
+    let Some(value) = around.variable(name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(Some(true)),
+        "0" | "false" | "no" | "off" => Ok(Some(false)),
+        _ => Err(LaunchError::Switch { name, value }),
+    }
 }
 
 /// Compiles the conditions on a thread of its own. Whatever goes wrong with that, they are interpreted.
@@ -210,5 +260,49 @@ fn compile_in_background(runtime: &Runtime) {
     let thread = std::thread::Builder::new().name("mxcp-compile".to_owned()).spawn(compile);
     if let Err(error) = thread {
         tracing::info!(%error, "conditions are interpreted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// One variable is set.
+    struct One(&'static str, &'static str);
+
+    impl Surroundings for One {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == self.0).then(|| self.1.to_owned())
+        }
+
+        fn file(&self, _: &Path) -> io::Result<Vec<u8>> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+
+        fn mode(&self, _: &Path) -> Option<u32> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_switch_says_yes_or_no_or_is_refused() {
+        let read = |text| switch("MXCP_AUDIT_ENABLED", &One("MXCP_AUDIT_ENABLED", text));
+        for (text, expected) in [
+            ("", None),
+            ("1", Some(true)),
+            ("True", Some(true)),
+            ("on", Some(true)),
+            ("0", Some(false)),
+            ("FALSE", Some(false)),
+            ("no", Some(false)),
+        ] {
+            assert_eq!(read(text).unwrap(), expected, "{text}");
+        }
+        for text in ["ture", "maybe", "2", " true"] {
+            assert!(matches!(read(text), Err(LaunchError::Switch { .. })), "{text}");
+        }
+        assert_eq!(switch("MXCP_READONLY", &One("OTHER", "1")).unwrap(), None);
     }
 }

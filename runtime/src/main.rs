@@ -2,12 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use mxcp_runtime::command::Cli;
-use tracing_subscriber::EnvFilter;
 
 /// Small requests are what a server of small answers is made of; see the benchmarks.
 #[global_allocator]
@@ -18,14 +16,7 @@ fn main() -> ExitCode {
     // them half of its start. Where this cannot be said, there is no more to it than that.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let filter = EnvFilter::try_from_env("MXCP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // People read lines, programs read JSON.
-    if std::io::stderr().is_terminal() {
-        log.init();
-    } else {
-        log.json().init();
-    }
+    mxcp_runtime::command::start_log("info");
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -78,7 +78,7 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// It is not JSON.
-    #[error("the user context is not acceptable JSON: {0}")]
+    #[error("the user context is not acceptable JSON")]
     Json(#[from] crate::json::JsonError),
     /// It is not an object.
     #[error("the user context must be a JSON object, not {0}")]

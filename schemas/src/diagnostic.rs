@@ -197,19 +197,37 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.dedup();
 }
 
-/// The entry of `known` that `word` was most likely meant to be, if any is near enough.
+/// The entry of `known` that `word` was most likely meant to be, if any is near enough: one that differs
+/// in few characters, else the only one that begins with it.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    let length = word.len();
-    known
-        .into_iter()
+    let lower = word.to_lowercase();
+    let count = lower.chars().count();
+    // Of a word of one character everything else is as near.
+    let limit = if count < 2 { 0 } else { (count / 3).clamp(1, 3) };
+    let (mut nearest, mut begun): (Option<(usize, &str)>, Vec<&str>) = (None, Vec::new());
+    for entry in known.into_iter().filter(|entry| *entry != word) {
+        let candidate = entry.to_lowercase();
+        if count >= MIN_BEGINNING_CHARS && candidate.starts_with(&lower) {
+            begun.push(entry);
+        }
         // A distance is at least the difference of the lengths; four bytes are one character at most.
-        .filter(|k| k.len().abs_diff(length) <= limit * 4)
-        .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase()), k))
-        .filter(|(distance, k)| *distance <= limit && *k != word)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
+        if candidate.len().abs_diff(lower.len()) > limit * 4 {
+            continue;
+        }
+        let distance = strsim::damerau_levenshtein(&lower, &candidate);
+        if distance <= limit && nearest.is_none_or(|(least, _)| distance < least) {
+            nearest = Some((distance, entry));
+        }
+    }
+    let only = match begun.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    };
+    nearest.map(|(_, entry)| entry).or(only)
 }
+
+/// Characters of a word, at least, for what begins with it to be taken for what was meant.
+const MIN_BEGINNING_CHARS: usize = 3;
 
 /// Line and column, both counted from one; the column counts code points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,6 +262,10 @@ mod tests {
         assert_eq!(closest("departmnt", ["department", "role"]), Some("department"));
         assert_eq!(closest("Roel", ["role", "email"]), Some("role"));
         assert_eq!(closest("salary", ["role", "email"]), None);
+        assert_eq!(closest("c", ["a", "b"]), None);
+        assert_eq!(closest("C", ["a", "c"]), Some("c"));
+        assert_eq!(closest("desc", ["description", "name"]), Some("description"));
+        assert_eq!(closest("min", ["minimum", "minLength"]), None);
     }
 
     #[test]

@@ -77,10 +77,13 @@ pub fn time(text: &str) -> Option<i64> {
 }
 
 /// The instant of an RFC 3339 `date-time`, as seconds since the epoch and nanoseconds of that
-/// second; without an offset it is UTC.
+/// second; without an offset it is UTC. A date alone is its midnight, as models often write it.
 pub fn date_time(text: &str) -> Option<(i64, u32)> {
     let mut scan = Scan::new(text);
     let days = scan.date()?;
+    if scan.rest.is_empty() {
+        return instant(days * SECONDS_PER_DAY, 0);
+    }
     scan.any(&['T', 't', ' '])?;
     let (seconds, nanos) = scan.time()?;
     let offset = if scan.rest.is_empty() { 0 } else { scan.offset()? };
@@ -326,7 +329,7 @@ mod tests {
             (Format::DateTime, "2024-01-01T10:00:00Z", true),
             (Format::DateTime, "2024-01-01T10:00:00+02:00", true),
             (Format::DateTime, "2024-01-01 10:00:00", true),
-            (Format::DateTime, "2024-01-01", false),
+            (Format::DateTime, "2024-01-01", true),
             (Format::Duration, "PT1H30M", true),
             (Format::Duration, "P3D", true),
             (Format::Duration, "P1M", false),
@@ -389,13 +392,14 @@ mod tests {
             "1970-01-01T00:00:00",
             "1970-01-01 01:00:00+01:00",
             "1969-12-31t19:00:00-05:00",
+            "1970-01-01",
         ] {
             assert_eq!(date_time(text), Some(epoch), "{text}");
         }
         let last = date_time("9999-12-31T23:59:59.999999999Z").unwrap();
         assert_eq!(last, (253_402_300_799, 999_999_999));
         for text in [
-            "1970-01-01",
+            "1970-01-01T",
             "9999-12-31T23:59:59-01:00",
             "0001-01-01T00:00:00+01:00",
             "1970-01-01T00:00:00ZZ",

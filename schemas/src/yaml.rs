@@ -6,6 +6,7 @@
 
 mod build;
 mod character;
+mod edit;
 mod locate;
 mod problem;
 mod scalar;

@@ -215,6 +215,13 @@ impl File {
 }
 
 impl Case {
+    /// Its files with their bytes, but for links and those that stand for many.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let special = |change: &Change| matches!(change, Change::Link | Change::Copies(_));
+        let plain = self.files.iter().filter(|file| !file.changes.iter().any(special));
+        plain.map(|file| (file.path.clone(), file.bytes(file.text.clone()))).collect()
+    }
+
     /// Runs the commands in a folder of their own.
     pub fn run(&self) -> Ran {
         let project = Project::empty();

@@ -108,7 +108,12 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         beside.persist(path)?;
         Ok(())
     };
-    replace().map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", path.display())))
+    replace().map_err(|e| {
+        // The name of the file beside it is nobody's concern.
+        let why = e.to_string();
+        let why = why.split(" at path ").next().unwrap_or_default();
+        Failure::usage(format!("`{}` cannot be written: {why}", path.display()))
+    })
 }
 
 fn signing_key(path: &Path) -> Result<SigningKey, Failure> {

@@ -19,7 +19,7 @@ mod fix;
 /// Check a project: everything that `build` checks, and the lints
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show only what concerns these files; the whole project is known all the same
+    /// Show only what concerns these files or endpoints; the whole project is known all the same
     paths: Vec<PathBuf>,
     /// Count warnings as errors
     #[arg(long)]
@@ -44,21 +44,38 @@ pub struct Args {
 /// Check the documents of a project: the errors that `check` finds
 #[derive(Debug, clap::Args)]
 pub struct ValidateArgs {
-    /// Show only what concerns these files
+    /// Show only what concerns these files or endpoints
     paths: Vec<PathBuf>,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
+    /// Accepted for MXCP's users: no database is opened
+    #[arg(long, hide = true)]
+    readonly: bool,
 }
 
 /// Look for what is suspicious: the warnings that `check` finds
 #[derive(Debug, clap::Args)]
 pub struct LintArgs {
-    /// Show only what concerns these files
+    /// Show only what concerns these files or endpoints
     paths: Vec<PathBuf>,
+    /// What is shown: notes as well, or warnings alone
+    #[arg(long, value_enum, default_value_t)]
+    severity: Least,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
+}
+
+/// What `lint` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Least {
+    /// warnings and notes
+    #[default]
+    #[value(alias = "info")]
+    All,
+    /// warnings
+    Warning,
 }
 
 impl Args {
@@ -102,7 +119,10 @@ impl ValidateArgs {
 
 impl LintArgs {
     pub fn run(self, ui: Ui) -> Outcome {
-        half(ui, &self.paths, self.profile, |d| d.severity != Severity::Error)
+        let least = if self.severity == Least::All { Severity::Note } else { Severity::Warning };
+        half(ui, &self.paths, self.profile, |d| {
+            d.severity != Severity::Error && d.severity >= least
+        })
     }
 }
 
@@ -152,7 +172,13 @@ fn only(
     let mut wanted = BTreeSet::new();
     for path in paths {
         if !path.exists() {
-            return Err(Failure::usage(format!("`{}` does not exist", path.display())));
+            let mut named = compiled.endpoints.iter().filter(|e| Path::new(&e.identity) == path);
+            let Some(endpoint) = named.next() else {
+                let message = format!("there is no file and no endpoint `{}`", path.display());
+                return Err(Failure::usage(message));
+            };
+            wanted.insert(endpoint.file.to_string());
+            continue;
         }
         wanted.insert(project.relative(path).ok_or_else(|| {
             Failure::usage(format!("`{}` is outside the project", path.display()))
@@ -181,14 +207,24 @@ fn explain(ui: Ui, wanted: &str) -> Outcome {
     Ok(Exit::Fine)
 }
 
-/// A page with lines that fit a terminal; blocks of code stay as they are.
+/// A page with lines that fit a terminal: paragraphs are filled anew, everything else stays as it is.
 fn wrapped(page: &str) -> String {
     const WIDTH: usize = 92;
-    let (mut out, mut code) = (String::new(), false);
+    let (mut out, mut code, mut column) = (String::new(), false, 0);
     for line in page.lines() {
-        code ^= line.starts_with("```");
-        let mut column = 0;
-        for word in line.split(' ').filter(|_| !code && !line.starts_with("```")) {
+        let fence = line.starts_with("```");
+        code ^= fence;
+        let prose = line.starts_with(|c: char| c.is_alphanumeric() || "`(\"".contains(c));
+        if fence || code || !prose {
+            if column > 0 {
+                out.push('\n');
+            }
+            column = 0;
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        for word in line.split_whitespace() {
             let length = word.chars().count();
             let breaks = column > 0 && column + 1 + length > WIDTH;
             if column > 0 {
@@ -197,10 +233,6 @@ fn wrapped(page: &str) -> String {
             column = if breaks || column == 0 { length } else { column + 1 + length };
             out.push_str(word);
         }
-        if code || line.starts_with("```") {
-            out.push_str(line);
-        }
-        out.push('\n');
     }
     out.trim_end().to_owned()
 }

@@ -4,12 +4,14 @@ mod record;
 
 use std::path::PathBuf;
 
-use mxcp_runtime::duckdb::{Session, Settings};
+use mxcp_runtime::config::{Process, resolve};
+use mxcp_runtime::duckdb::{Bind, Session, Settings};
+use mxcp_runtime::json;
 use mxcp_runtime::output::{Form, OutputError, Table};
 use mxcp_schemas::bundle::plan::Plan;
 use serde_json::Value as Json;
 
-use super::Outcome;
+use super::{Outcome, param_argument};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 use crate::ui::Ui;
@@ -30,6 +32,9 @@ pub struct Args {
     /// Run all statements of a file instead
     #[arg(long, short, conflicts_with = "sql")]
     file: Option<PathBuf>,
+    /// The value of a `$name`, as `name=value` or `name=@file`: a text, which SQL casts
+    #[arg(long = "param", short, value_name = "NAME=VALUE", conflicts_with = "file")]
+    params: Vec<String>,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
@@ -40,6 +45,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, ui: Ui) -> Outcome {
+        let mut params = Vec::with_capacity(self.params.len());
+        for param in &self.params {
+            params.push(param_argument(param)?);
+        }
         let project = Project::find()?;
         let failed = |e: &dyn std::fmt::Display| Failure::failed(e.to_string());
         let settings = settings(&project, self.profile.as_deref(), self.readonly)?;
@@ -57,20 +66,45 @@ impl Args {
         }
         let sql = self.sql.unwrap_or_default();
         let entry = journal.begin(&sql, None, read_only)?;
-        let text = entry.end(collect(&mut session, &sql))?;
+        let text = entry.end(collect(&mut session, &sql, &params))?;
         if ui.json {
             ui.line(&text);
             return Ok(Exit::Fine);
         }
-        let rows: Json = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+        let mut rows: Json = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+        keep_digits(&text, &mut rows);
         crate::table::print(ui, rows.as_array().map_or(&[], Vec::as_slice));
         Ok(Exit::Fine)
     }
 }
 
+/// Puts numbers that a parsed one has no room for back as the texts that they were.
+fn keep_digits(text: &str, rows: &mut Json) {
+    let Ok(exact) = json::parse(text.as_bytes()) else { return };
+    let json::Json::Array(exact) = exact else { return };
+    let objects = rows.as_array_mut().into_iter().flatten();
+    for (row, exact) in objects.zip(&exact) {
+        let json::Json::Object(members) = exact else { continue };
+        for (name, value) in members {
+            let slot = row.get_mut(name.as_ref());
+            if let (json::Json::Number(digits), Some(slot)) = (value, slot) {
+                *slot = Json::String(digits.to_string());
+            }
+        }
+    }
+}
+
 /// The rows of a statement, as JSON.
-fn collect(session: &mut Session, sql: &str) -> Result<String, OutputError> {
-    let table = Table::collect(session.query(sql, |_| None)?, MAX_ROWS)?;
+fn collect(
+    session: &mut Session,
+    sql: &str,
+    params: &[(&str, String)],
+) -> Result<String, OutputError> {
+    let value = |name: &str| {
+        let given = params.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        given.map(|(_, value)| Bind::Text(value.clone()))
+    };
+    let table = Table::collect(session.query(sql, value)?, MAX_ROWS)?;
     let mut out = Vec::new();
     table.write_json(Form::Rows, &Plan::inert(), MAX_BYTES, &mut out)?;
     Ok(String::from_utf8_lossy(&out).into_owned())
@@ -82,25 +116,39 @@ pub fn settings(
     profile: Option<&str>,
     read_only: bool,
 ) -> Result<Settings, Failure> {
-    let (name, profile, paths) = project.profile(profile)?;
-    let configured = std::env::var("MXCP_DUCKDB_PATH").ok();
-    let path = configured
-        .or_else(|| profile.duckdb.path.clone())
-        .unwrap_or_else(|| format!("{}/db-{name}.duckdb", paths.data));
+    let (name, profile, site) = project.profile(profile)?;
+    let paths = &site.paths;
+    let resolved = |text: &str, key: &str| {
+        resolve(text, &format!("profiles.{name}.duckdb.{key}"), &Process)
+            .map_err(|error| Failure::usage(error.to_string()))
+    };
+    let path = match (std::env::var("MXCP_DUCKDB_PATH").ok(), &profile.duckdb.path) {
+        (Some(path), _) => path,
+        (None, Some(path)) => resolved(path, "path")?,
+        (None, None) => format!("{}/db-{name}.duckdb", paths.data),
+    };
     let path = project.root().join(path);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|e| Failure::usage(format!("`{}` cannot be made: {e}", folder.display())))?;
     }
-    let folders = profile.duckdb.allowed_directories.iter().map(|f| project.root().join(f));
+    let mut allowed_directories = vec![project.root().join(&paths.data)];
+    for folder in &profile.duckdb.allowed_directories {
+        allowed_directories.push(project.root().join(resolved(folder, "allowed_directories")?));
+    }
+    let memory_limit = profile.duckdb.memory_limit.as_deref();
     Ok(Settings {
         path: Some(path),
         read_only: read_only || profile.duckdb.read_only,
-        memory_limit: profile.duckdb.memory_limit.clone(),
+        memory_limit: memory_limit.map(|text| resolved(text, "memory_limit")).transpose()?,
         threads: profile.duckdb.threads.and_then(|n| u32::try_from(n).ok()),
         max_temp_directory_size: None,
         external_access: profile.duckdb.external_access,
-        allowed_directories: folders.chain([project.root().join(&paths.data)]).collect(),
-        extensions: Vec::new(),
+        allowed_directories,
+        extensions: site.extensions.iter().map(|(name, _)| name.value.clone()).collect(),
+        community_extensions: site
+            .extensions
+            .iter()
+            .any(|(_, repository)| repository.as_deref() == Some("community")),
     })
 }

@@ -7,10 +7,10 @@ use mxcp_runtime::enforce::{Class, Outcome as Result_};
 use mxcp_schemas::bundle::definition::Kind;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use crate::exit::{Exit, Failure};
+use super::{Outcome, param_argument};
+use crate::exit::Exit;
 use crate::local::{Local, Setup, threads, uri};
-use crate::ui::Ui;
+use crate::ui::{Ui, indented};
 
 /// Make one call, on the same path as the server's
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long = "param", short, value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// Who calls, a JSON object or `@file`
-    #[arg(long, value_name = "JSON|@FILE")]
+    #[arg(long, short, value_name = "JSON|@FILE")]
     user_context: Option<String>,
     /// Headers of the request, a JSON object or `@file`
     #[arg(long, value_name = "JSON|@FILE")]
@@ -32,6 +32,9 @@ pub struct Args {
     /// Open the database without write access
     #[arg(long)]
     readonly: bool,
+    /// Accepted for MXCP's users, without effect
+    #[arg(long, hide = true)]
+    skip_output_validation: bool,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
@@ -65,7 +68,12 @@ impl Args {
     pub fn run(self, ui: Ui) -> Outcome {
         let mut params: Vec<(&str, String)> = Vec::new();
         for param in &self.params {
-            params.push(read_param(param)?);
+            params.push(param_argument(param)?);
+        }
+        if self.skip_output_validation {
+            ui.note(
+                "`--skip-output-validation` has no effect: results are checked against `return`",
+            );
         }
         let setup = Setup {
             profile: self.profile.clone(),
@@ -74,6 +82,9 @@ impl Args {
             audit: None,
         };
         let local = Local::start(ui, &setup)?;
+        if self.kind != KindArg::Resource {
+            local.known(self.kind.into(), &self.name)?;
+        }
         let caller =
             Arc::new(local.caller(self.user_context.as_deref(), self.request_headers.as_deref())?);
         let mut target = self.name.clone();
@@ -93,13 +104,16 @@ impl Args {
 fn show(ui: Ui, outcome: &Result_, call_id: &str) -> Exit {
     match outcome {
         Result_::Value(value) => {
-            let parsed: Value = serde_json::from_str(&value.json).unwrap_or(Value::Null);
+            let json = &value.json;
+            // The text is shown as it is: a number may have more digits than fit into a parsed one.
             if ui.json {
-                ui.document(&json!({"status": "ok", "result": parsed, "call_id": call_id}));
-            } else if let Value::String(text) = parsed {
+                ui.line(&indented(&format!(
+                    r#"{{"status":"ok","result":{json},"call_id":"{call_id}"}}"#
+                )));
+            } else if let Ok(Value::String(text)) = serde_json::from_str(json) {
                 ui.line(&text);
             } else {
-                ui.document(&parsed);
+                ui.line(&indented(json));
             }
             Exit::Fine
         }
@@ -128,20 +142,4 @@ fn show(ui: Ui, outcome: &Result_, call_id: &str) -> Exit {
             Exit::Failed
         }
     }
-}
-
-fn read_param(param: &str) -> Result<(&str, String), Failure> {
-    let (name, value) = param.split_once('=').ok_or_else(|| {
-        Failure::usage(format!("`--param {param}` has no `=`; write `--param name=value`"))
-    })?;
-    let value = match value.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|e| {
-                Failure::usage(format!("`{path}` of `--param {name}` cannot be read: {e}"))
-            })?
-            .trim()
-            .to_owned(),
-        None => value.to_owned(),
-    };
-    Ok((name, value))
 }

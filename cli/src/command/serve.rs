@@ -14,6 +14,15 @@ use crate::ui::Ui;
 pub struct Args {
     #[command(flatten)]
     reach: Reach,
+    /// Keep no sessions: each request stands for itself
+    #[arg(long)]
+    stateless: bool,
+    /// Accepted for MXCP's users, without effect
+    #[arg(long, hide = true)]
+    ignore_errors: bool,
+    /// Known from MXCP; this release has no SQL tools
+    #[arg(long, hide = true, value_name = "BOOL")]
+    sql_tools: Option<bool>,
     /// Open the database without write access
     #[arg(long)]
     readonly: bool,
@@ -33,7 +42,15 @@ impl Args {
             read_only: self.readonly,
             audit: None,
         };
-        let local = Local::start(ui, &setup)?;
+        if self.sql_tools == Some(true) {
+            return Err(Failure::usage("`--sql-tools`: this release has no built-in SQL tools"));
+        }
+        if self.ignore_errors {
+            ui.note("`--ignore-errors` has no effect: a project with errors is not served");
+        }
+        mxcp_runtime::command::start_log("info");
+        let mut local = Local::start(ui, &setup)?;
+        local.config.transport.stateless |= self.stateless;
         let warnings = crate::report::Count::of(&local.compiled.diagnostics).words();
         if let Some(words) = warnings {
             ui.note(&format!("{words}; `mxcp check` shows them"));

@@ -26,8 +26,11 @@ pub struct Args {
     /// Only this endpoint
     name: Option<String>,
     /// Who calls where a test does not say, a JSON object or `@file`
-    #[arg(long, value_name = "JSON|@FILE")]
+    #[arg(long, short, value_name = "JSON|@FILE")]
     user_context: Option<String>,
+    /// Headers of the request where a test does not say, a JSON object or `@file`
+    #[arg(long, value_name = "JSON|@FILE")]
+    request_headers: Option<String>,
     /// Open the database without write access
     #[arg(long)]
     readonly: bool,
@@ -62,6 +65,9 @@ impl Args {
                 && self.name.as_ref().is_none_or(|name| *name == listed.identity)
         };
         let chosen: Vec<&Listed> = local.compiled.endpoints.iter().filter(wanted).collect();
+        if let (Some(kind), Some(name)) = (self.kind, &self.name) {
+            local.known(kind.into(), name)?;
+        }
         if chosen.is_empty() {
             return Err(Failure::usage("there is no such endpoint; `mxcp list` shows all"));
         }
@@ -94,7 +100,8 @@ impl Args {
         let own = test.user_context.as_ref().map(Value::to_string);
         let context = own.as_deref().or(self.user_context.as_deref());
         let headers = test.request_headers.as_ref().map(Value::to_string);
-        let caller = Arc::new(local.caller(context, headers.as_deref())?);
+        let headers = headers.as_deref().or(self.request_headers.as_deref());
+        let caller = Arc::new(local.caller(context, headers)?);
         let mut target = endpoint.identity.clone();
         let mut arguments = test.arguments.clone();
         if endpoint.kind == Kind::Resource {

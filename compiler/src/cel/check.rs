@@ -105,6 +105,7 @@ pub(super) fn not_bool(typed: &Typed, ty: &Ty) -> Finding {
         Ty::Nullable(inner) if **inner == Ty::Bool => {
             finding.help("it may be null: compare with `== true`")
         }
+        Ty::Int | Ty::Uint | Ty::Double => finding.help("compare with something, as in `… > 0`"),
         _ => finding.help("compare with something, as in `… == 'value'`"),
     }
 }

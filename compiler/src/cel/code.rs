@@ -18,27 +18,15 @@ pub static CODES: &[&Code] = &[
     &OPENING_GUARD,
     &UNDECLARED_FIELD,
     &PATTERN,
+    &ALWAYS_ERRS,
 ];
 
-macro_rules! code {
-    ($name:ident, $id:literal, $slug:literal, $severity:ident, $title:literal, $page:literal) => {
-        pub(crate) static $name: Code = Code {
-            id: $id,
-            slug: $slug,
-            severity: Severity::$severity,
-            title: $title,
-            page: $page,
-        };
-    };
-}
-
-code!(
-    SYNTAX,
-    "MX0301",
-    "cel-syntax",
-    Error,
-    "the condition is not valid CEL",
-    r"Conditions are written in the Common Expression Language: `&&`, `||`, `!`, `==`, `in`,
+pub(crate) static SYNTAX: Code = Code {
+    id: "MX0301",
+    slug: "cel-syntax",
+    severity: Severity::Error,
+    title: "the condition is not valid CEL",
+    page: r"Conditions are written in the Common Expression Language: `&&`, `||`, `!`, `==`, `in`,
 `x.startsWith('a')`, `has(x.y)`, `list.exists(v, v == 1)`. A condition that does not parse would
 never apply elsewhere; here nothing is built.
 
@@ -55,26 +43,24 @@ never apply elsewhere; here nothing is built.
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    LIMIT,
-    "MX0302",
-    "cel-limit",
-    Error,
-    "the condition exceeds a limit",
-    "Conditions have at most 16 KiB, 4,096 parts, 200 levels of nesting and four comprehensions inside \
+",
+};
+pub(crate) static LIMIT: Code = Code {
+    id: "MX0302",
+    slug: "cel-limit",
+    severity: Severity::Error,
+    title: "the condition exceeds a limit",
+    page: "Conditions have at most 16 KiB, 4,096 parts, 200 levels of nesting and four comprehensions inside \
      one another, and may take at most 1,000,000 steps in the worst case. Loops multiply by `maxItems`, \
      functions add what they look at, by `maxLength`; where nothing is declared, a list is taken to have \
-     100 items and a text 64 characters. Declare the bound that the help names, or split the policy.\n"
-);
-code!(
-    UNKNOWN_NAME,
-    "MX0303",
-    "unknown-variable",
-    Error,
-    "the condition names a variable that does not exist",
-    r"Input conditions see `user`, `request` and the parameters under their own names; output
+     100 items and a text 64 characters. Declare the bound that the help names, or split the policy.\n",
+};
+pub(crate) static UNKNOWN_NAME: Code = Code {
+    id: "MX0303",
+    slug: "unknown-variable",
+    severity: Severity::Error,
+    title: "the condition names a variable that does not exist",
+    page: r"Input conditions see `user`, `request` and the parameters under their own names; output
 conditions see `response` as well. `now()` is the time of the call.
 
 ```yaml
@@ -90,15 +76,14 @@ conditions see `response` as well. `now()` is the time of the call.
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    UNKNOWN_FIELD,
-    "MX0304",
-    "unknown-field",
-    Error,
-    "the condition names a field that does not exist",
-    r"`user.departmnt != 'hr'` would fail on every call. Fields of `user` are the built-in ones and
+",
+};
+pub(crate) static UNKNOWN_FIELD: Code = Code {
+    id: "MX0304",
+    slug: "unknown-field",
+    severity: Severity::Error,
+    title: "the condition names a field that does not exist",
+    page: r"`user.departmnt != 'hr'` would fail on every call. Fields of `user` are the built-in ones and
 those declared in the site file under `policy.user_attributes`; anything else that the identity
 provider says is under `user.claims`.
 
@@ -115,15 +100,14 @@ provider says is under `user.claims`.
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    UNKNOWN_FUNCTION,
-    "MX0305",
-    "unknown-function",
-    Error,
-    "the condition calls a function that does not exist",
-    r"`mxcp eval --functions` lists all functions.
+",
+};
+pub(crate) static UNKNOWN_FUNCTION: Code = Code {
+    id: "MX0305",
+    slug: "unknown-function",
+    severity: Severity::Error,
+    title: "the condition calls a function that does not exist",
+    page: r"`mxcp eval --functions` lists all functions.
 
 ```yaml
 # wrong
@@ -138,15 +122,14 @@ code!(
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    WRONG_TYPES,
-    "MX0306",
-    "wrong-types",
-    Error,
-    "an operator or function does not take values of these types",
-    r"There are no implicit conversions: `'1' + 1` is an error. Convert with `int(…)`, `string(…)`,
+",
+};
+pub(crate) static WRONG_TYPES: Code = Code {
+    id: "MX0306",
+    slug: "wrong-types",
+    severity: Severity::Error,
+    title: "an operator or function does not take values of these types",
+    page: r"There are no implicit conversions: `'1' + 1` is an error. Convert with `int(…)`, `string(…)`,
 `double(…)`.
 
 ```yaml
@@ -162,15 +145,14 @@ code!(
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    NOT_BOOL,
-    "MX0307",
-    "not-a-condition",
-    Error,
-    "the condition is not true or false",
-    r"A condition is of type bool: compare with something.
+",
+};
+pub(crate) static NOT_BOOL: Code = Code {
+    id: "MX0307",
+    slug: "not-a-condition",
+    severity: Severity::Error,
+    title: "the condition is not true or false",
+    page: r"A condition is of type bool: compare with something.
 
 ```yaml
 # wrong
@@ -185,15 +167,14 @@ code!(
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    NEVER_EQUAL,
-    "MX0308",
-    "never-equal",
-    Error,
-    "the two sides can never be equal",
-    r"Values of different types are never equal, so the comparison says nothing about the data.
+",
+};
+pub(crate) static NEVER_EQUAL: Code = Code {
+    id: "MX0308",
+    slug: "never-equal",
+    severity: Severity::Error,
+    title: "the two sides can never be equal",
+    page: r"Values of different types are never equal, so the comparison says nothing about the data.
 Numbers compare with numbers of any type; a list with `in`.
 
 ```yaml
@@ -209,15 +190,14 @@ Numbers compare with numbers of any type; a list with `in`.
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    NO_MESSAGES,
-    "MX0309",
-    "no-messages",
-    Error,
-    "protocol buffer messages are not part of policies",
-    r#"Conditions work on JSON-like values. Write a map: `{'key': value}`.
+",
+};
+pub(crate) static NO_MESSAGES: Code = Code {
+    id: "MX0309",
+    slug: "no-messages",
+    severity: Severity::Error,
+    title: "protocol buffer messages are not part of policies",
+    page: r#"Conditions work on JSON-like values. Write a map: `{'key': value}`.
 
 ```yaml
 # wrong
@@ -232,15 +212,14 @@ code!(
   action: deny
   reason: Not for you
 ```
-"#
-);
-code!(
-    BAD_LITERAL,
-    "MX0310",
-    "bad-literal",
-    Error,
-    "a literal cannot be read",
-    r"A number that does not fit in 64 bits, an escape that does not exist, or a date that is none.
+"#,
+};
+pub(crate) static BAD_LITERAL: Code = Code {
+    id: "MX0310",
+    slug: "bad-literal",
+    severity: Severity::Error,
+    title: "a literal cannot be read",
+    page: r"A number that does not fit in 64 bits, an escape that does not exist, or a date that is none.
 
 ```yaml
 # wrong
@@ -255,15 +234,14 @@ code!(
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    NULLABLE,
-    "MX0311",
-    "unguarded-null",
-    Warning,
-    "a value that may be absent is used as if it were there",
-    r#"When it is absent the condition errs, and the policy closes: the call is refused. Say what
+",
+};
+pub(crate) static NULLABLE: Code = Code {
+    id: "MX0311",
+    slug: "unguarded-null",
+    severity: Severity::Warning,
+    title: "a value that may be absent is used as if it were there",
+    page: r#"When it is absent the condition errs, and the policy closes: the call is refused. Say what
 absence means. Every action restricts when its condition is true, so absence makes it true.
 
 ```yaml
@@ -279,15 +257,14 @@ absence means. Every action restricts when its condition is true, so absence mak
   action: deny
   reason: Not for you
 ```
-"#
-);
-code!(
-    OPENING_GUARD,
-    "MX0312",
-    "absence-slips-through",
-    Warning,
-    "whoever lacks the attribute slips through",
-    r"`user.email != null && !user.email.endsWith('@corp.example')` is false for an account without an
+"#,
+};
+pub(crate) static OPENING_GUARD: Code = Code {
+    id: "MX0312",
+    slug: "absence-slips-through",
+    severity: Severity::Warning,
+    title: "whoever lacks the attribute slips through",
+    page: r"`user.email != null && !user.email.endsWith('@corp.example')` is false for an account without an
 e-mail, so the restriction does not apply to it. Turn the guard around.
 
 ```yaml
@@ -303,15 +280,14 @@ e-mail, so the restriction does not apply to it. Turn the guard around.
   action: deny
   reason: Not for you
 ```
-"
-);
-code!(
-    UNDECLARED_FIELD,
-    "MX0313",
-    "undeclared-field",
-    Warning,
-    "a field that the declaration does not have",
-    r"Others are allowed there, so it may exist; if the name is misspelt, the condition errs on every
+",
+};
+pub(crate) static UNDECLARED_FIELD: Code = Code {
+    id: "MX0313",
+    slug: "undeclared-field",
+    severity: Severity::Warning,
+    title: "a field that the declaration does not have",
+    page: r"Others are allowed there, so it may exist; if the name is misspelt, the condition errs on every
 call and the policy closes.
 
 ```yaml
@@ -331,15 +307,14 @@ policies:
       action: deny
       reason: Not for you
 ```
-"
-);
-code!(
-    PATTERN,
-    "MX0314",
-    "bad-pattern",
-    Error,
-    "the pattern is no regular expression",
-    r"Patterns are of linear time: no look-around, no back-references.
+",
+};
+pub(crate) static PATTERN: Code = Code {
+    id: "MX0314",
+    slug: "bad-pattern",
+    severity: Severity::Error,
+    title: "the pattern is no regular expression",
+    page: r"Patterns are of linear time: no look-around, no back-references.
 
 ```yaml
 # wrong
@@ -354,5 +329,29 @@ code!(
   action: deny
   reason: Not for you
 ```
-"
-);
+",
+};
+pub(crate) static ALWAYS_ERRS: Code = Code {
+    id: "MX0315",
+    slug: "always-errs",
+    severity: Severity::Error,
+    title: "a part of the condition errs whenever it is evaluated",
+    page: r"It depends on nothing, so it can be computed now, and it has no value: a text that is no
+duration, a division by zero, a key that a map does not have. The policy would close on every call
+that comes to it.
+
+```yaml
+# wrong
+- condition: now() > timestamp('yesterday')
+  action: deny
+  reason: Too late
+```
+
+```yaml
+# right
+- condition: now() > timestamp('2030-01-01T00:00:00Z')
+  action: deny
+  reason: Too late
+```
+",
+};

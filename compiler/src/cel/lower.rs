@@ -5,6 +5,7 @@
 //! hold was read: a node gives back all that it took but the one it was told to fill.
 
 mod chain;
+mod failing;
 mod fold;
 mod reach;
 #[cfg(test)]
@@ -22,6 +23,8 @@ use super::ast::{Binary, ExprId, Kind, Literal, Unary};
 use super::check::Typed;
 use super::code::LIMIT;
 use reach::Reach;
+
+pub(super) use failing::failing;
 
 /// Writes the code of a checked expression.
 ///

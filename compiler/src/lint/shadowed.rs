@@ -97,8 +97,9 @@ fn report(
     let file = &subject.endpoint.file;
     let mut finding = Diagnostic::new(&CODE, file, policy.condition_span, message)
         .help("move it before the other, remove it, or correct one of the conditions");
+    let label = if named.len() == 1 { "this one decides" } else { "these decide together" };
     for other in named {
-        finding = finding.related(file, other.condition_span, "this one decides");
+        finding = finding.related(file, other.condition_span, label);
     }
     finding
 }

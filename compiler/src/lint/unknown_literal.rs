@@ -119,7 +119,7 @@ fn judge(
         .filter(|((attribute, _), count)| *attribute == one.attribute && **count >= OFTEN)
         .map(|((_, word), _)| *word);
     let near = closest(&one.word, often.chain(always.iter().copied()))?;
-    let message = format!("the {singular} `{}` stands nowhere else", one.word);
+    let message = format!("no other condition names the {singular} `{}`", one.word);
     Some(Diagnostic::new(&CODE, file, one.span, message).help(format!("did you mean `{near}`?")))
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Resolution {
     Impossible {
         /// why, as a sentence
         why: String,
+        /// the field
+        field: String,
         /// a declared field that is close
         near: Option<String>,
     },
@@ -38,7 +40,7 @@ fn walk(ty: &Type, at: &str, segments: &[Segment]) -> Resolution {
         return Resolution::Exists;
     }
     let word = ty.name.value.as_str();
-    let impossible = |why: String| Resolution::Impossible { why, near: None };
+    let impossible = |why: String| Resolution::Impossible { why, field: String::new(), near: None };
     match (first, ty.name.value) {
         // What `*` and `**` meet is not known by name; what comes later is looked up anywhere.
         (Segment::Any | Segment::Deep, _) => Resolution::Exists,
@@ -66,7 +68,7 @@ fn field(ty: &Type, at: &str, name: &str, rest: &[Segment]) -> Resolution {
     match ty.additional {
         Additional::Forbidden => {
             let why = format!("{at} has no field `{name}`, and `return` allows no others there");
-            Resolution::Impossible { why, near }
+            Resolution::Impossible { why, field: name.to_owned(), near }
         }
         Additional::Unsaid if !ty.properties.is_empty() => {
             Resolution::Undeclared { field: name.to_owned(), near }

@@ -12,6 +12,7 @@ pub static CODES: &[&Code] = &[
     &DUPLICATE,
     &OVERLAP,
     &TOO_MANY,
+    &NOT_YET,
     &PARAMETER_NAMED_USER,
     &PARAMETER_SHADOWS,
     &WRITES,
@@ -20,41 +21,26 @@ pub static CODES: &[&Code] = &[
     &NO_SECRET,
 ];
 
-macro_rules! code {
-    ($name:ident, $id:literal, $slug:literal, $severity:ident, $title:literal, $page:literal) => {
-        pub(crate) static $name: Code = Code {
-            id: $id,
-            slug: $slug,
-            severity: Severity::$severity,
-            title: $title,
-            page: $page,
-        };
-    };
-}
-
-code!(
-    NO_SITE,
-    "MX0130",
-    "no-site-file",
-    Error,
-    "the site file cannot be read",
-    "`mxcp-site.yml` marks the root of a project. `mxcp init` writes one.\n"
-);
-code!(
-    UNREADABLE,
-    "MX0131",
-    "unreadable-file",
-    Error,
-    "a file cannot be read",
-    "Endpoint files are UTF-8 text of at most 1 MiB inside the project.\n"
-);
-code!(
-    NOT_AN_ENDPOINT,
-    "MX0132",
-    "not-an-endpoint",
-    Note,
-    "a file in an endpoint folder is none",
-    r"Files without `tool`, `resource` or `prompt` are skipped.
+pub(crate) static NO_SITE: Code = Code {
+    id: "MX0130",
+    slug: "no-site-file",
+    severity: Severity::Error,
+    title: "the site file cannot be read",
+    page: "`mxcp-site.yml` marks the root of a project. `mxcp init` writes one.\n",
+};
+pub(crate) static UNREADABLE: Code = Code {
+    id: "MX0131",
+    slug: "unreadable-file",
+    severity: Severity::Error,
+    title: "a file cannot be read",
+    page: "Endpoint files are UTF-8 text of at most 1 MiB inside the project.\n",
+};
+pub(crate) static NOT_AN_ENDPOINT: Code = Code {
+    id: "MX0132",
+    slug: "not-an-endpoint",
+    severity: Severity::Note,
+    title: "a file in an endpoint folder is none",
+    page: r"Files without `tool`, `resource` or `prompt` are skipped.
 
 ```yaml
 # wrong
@@ -70,15 +56,14 @@ tool:
   name: find
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    WRONG_FOLDER,
-    "MX0133",
-    "wrong-folder",
-    Error,
-    "an endpoint is in the folder of another kind",
-    r"Tools live in `tools/`, resources in `resources/`, prompts in `prompts/`, or where the site
+",
+};
+pub(crate) static WRONG_FOLDER: Code = Code {
+    id: "MX0133",
+    slug: "wrong-folder",
+    severity: Severity::Error,
+    title: "an endpoint is in the folder of another kind",
+    page: r"Tools live in `tools/`, resources in `resources/`, prompts in `prompts/`, or where the site
 file's `paths:` says.
 
 ```yaml
@@ -98,15 +83,14 @@ prompt:
   name: greet
   messages: [{prompt: Hello}]
 ```
-"
-);
-code!(
-    YAML_SUFFIX,
-    "MX0134",
-    "yaml-suffix",
-    Note,
-    "the file ends in `.yaml`",
-    r"MXCP reads only `.yml`; here both are read, so an endpoint may appear that was not served
+",
+};
+pub(crate) static YAML_SUFFIX: Code = Code {
+    id: "MX0134",
+    slug: "yaml-suffix",
+    severity: Severity::Note,
+    title: "the file ends in `.yaml`",
+    page: r"MXCP reads only `.yml`; here both are read, so an endpoint may appear that was not served
 before.
 
 ```yaml
@@ -126,15 +110,14 @@ tool:
   name: find
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    DUPLICATE,
-    "MX0135",
-    "duplicate-endpoint",
-    Error,
-    "two endpoints have the same name",
-    r"A client could not tell which of them it calls. Rename one.
+",
+};
+pub(crate) static DUPLICATE: Code = Code {
+    id: "MX0135",
+    slug: "duplicate-endpoint",
+    severity: Severity::Error,
+    title: "two endpoints have the same name",
+    page: r"A client could not tell which of them it calls. Rename one.
 
 ```yaml
 # wrong
@@ -151,15 +134,14 @@ tool: {name: find, source: {code: SELECT 1}}
 # tools/b.yml
 tool: {name: find_all, source: {code: SELECT 2}}
 ```
-"
-);
-code!(
-    OVERLAP,
-    "MX0136",
-    "overlapping-uris",
-    Error,
-    "two resources can match the same URI",
-    r#"Which policies would apply must not depend on an order of rules.
+",
+};
+pub(crate) static OVERLAP: Code = Code {
+    id: "MX0136",
+    slug: "overlapping-uris",
+    severity: Severity::Error,
+    title: "two resources can match the same URI",
+    page: r#"Which policies would apply must not depend on an order of rules.
 
 ```yaml
 # wrong
@@ -182,23 +164,46 @@ resource:
 # resources/all.yml
 resource: {uri: "clinic://patients", source: {code: SELECT 1}}
 ```
-"#
-);
-code!(
-    TOO_MANY,
-    "MX0137",
-    "too-many-files",
-    Error,
-    "there are too many endpoint files",
-    "A project has at most 20,000 endpoint files. Split it; each part is built and served on its own.\n"
-);
-code!(
-    PARAMETER_NAMED_USER,
-    "MX0410",
-    "parameter-named-user",
-    Error,
-    "a parameter is named `user`",
-    r"In conditions `user` is the caller. A parameter of that name would let a client say who it is.
+"#,
+};
+pub(crate) static TOO_MANY: Code = Code {
+    id: "MX0137",
+    slug: "too-many-files",
+    severity: Severity::Error,
+    title: "there are too many endpoint files",
+    page: "A project has at most 20,000 endpoint files. Split it; each part is built and served on its own.\n",
+};
+pub(crate) static NOT_YET: Code = Code {
+    id: "MX0138",
+    slug: "not-in-this-release",
+    severity: Severity::Warning,
+    title: "the site file asks for what this release does not have",
+    page: r"It is read, and has no effect: built-in SQL tools are not served, Python plugins are not run.
+`docs/limits.md` lists what is missing.
+
+```yaml
+# wrong
+# mxcp-site.yml
+project: clinic
+profile: dev
+sql_tools: {enabled: true}
+```
+
+```yaml
+# right
+# mxcp-site.yml
+project: clinic
+profile: dev
+sql_tools: {enabled: false}
+```
+",
+};
+pub(crate) static PARAMETER_NAMED_USER: Code = Code {
+    id: "MX0410",
+    slug: "parameter-named-user",
+    severity: Severity::Error,
+    title: "a parameter is named `user`",
+    page: r"In conditions `user` is the caller. A parameter of that name would let a client say who it is.
 
 ```yaml
 # wrong
@@ -211,15 +216,14 @@ parameters:
 parameters:
   - {name: user_name, type: string}
 ```
-"
-);
-code!(
-    PARAMETER_SHADOWS,
-    "MX0411",
-    "parameter-hides-variable",
-    Warning,
-    "a parameter hides a variable of conditions",
-    r"A parameter named `response` or `request` wins over the variable of that name.
+",
+};
+pub(crate) static PARAMETER_SHADOWS: Code = Code {
+    id: "MX0411",
+    slug: "parameter-hides-variable",
+    severity: Severity::Warning,
+    title: "a parameter hides a variable of conditions",
+    page: r"A parameter named `response` or `request` wins over the variable of that name.
 
 ```yaml
 # wrong
@@ -232,15 +236,14 @@ parameters:
 parameters:
   - {name: request_text, type: string}
 ```
-"
-);
-code!(
-    WRITES,
-    "MX0520",
-    "read-only-hint",
-    Warning,
-    "the SQL may change data and is announced as read-only",
-    r"Clients call read-only tools without asking. Remove the hint, or the change.
+",
+};
+pub(crate) static WRITES: Code = Code {
+    id: "MX0520",
+    slug: "read-only-hint",
+    severity: Severity::Warning,
+    title: "the SQL may change data and is announced as read-only",
+    page: r"Clients call read-only tools without asking. Remove the hint, or the change.
 
 ```yaml
 # wrong
@@ -253,15 +256,14 @@ source: {code: DELETE FROM visits}
 annotations: {readOnlyHint: true}
 source: {code: SELECT * FROM visits}
 ```
-"
-);
-code!(
-    READ_ONLY,
-    "MX0521",
-    "write-on-read-only",
-    Error,
-    "the SQL may change data in a read-only profile",
-    r"Every call would fail.
+",
+};
+pub(crate) static READ_ONLY: Code = Code {
+    id: "MX0521",
+    slug: "write-on-read-only",
+    severity: Severity::Error,
+    title: "the SQL may change data in a read-only profile",
+    page: r"Every call would fail.
 
 ```yaml
 # wrong
@@ -282,15 +284,14 @@ profiles: {dev: {duckdb: {readonly: false}}}
 # tools/clear.yml
 tool: {name: clear, source: {code: DELETE FROM visits}}
 ```
-"
-);
-code!(
-    NO_PROFILE,
-    "MX0601",
-    "no-profile",
-    Error,
-    "the profile does not exist",
-    r"Profiles are defined under `profiles:` in the site file.
+",
+};
+pub(crate) static NO_PROFILE: Code = Code {
+    id: "MX0601",
+    slug: "no-profile",
+    severity: Severity::Error,
+    title: "the profile does not exist",
+    page: r"Profiles are defined under `profiles:` in the site file.
 
 ```yaml
 # wrong
@@ -307,15 +308,14 @@ project: clinic
 profile: dev
 profiles: {dev: {}}
 ```
-"
-);
-code!(
-    NO_SECRET,
-    "MX0602",
-    "no-secret",
-    Error,
-    "a secret is not defined in the user file",
-    r"The site file names the secrets that the project needs; the user file of the deployment, given with
+",
+};
+pub(crate) static NO_SECRET: Code = Code {
+    id: "MX0602",
+    slug: "no-secret",
+    severity: Severity::Error,
+    title: "a secret is not defined in the user file",
+    page: r"The site file names the secrets that the project needs; the user file of the deployment, given with
 `mxcp check --config FILE`, defines them under `projects.NAME.profiles.NAME.secrets`.
 
 ```yaml
@@ -323,5 +323,5 @@ project: clinic
 profile: dev
 secrets: [lab]
 ```
-"
-);
+",
+};

@@ -23,7 +23,7 @@ pub(super) fn make(
         project: site.project.value.clone(),
         profile: name.to_owned(),
         compiler: env!("CARGO_PKG_VERSION").to_owned(),
-        duckdb: duckdb(site, name, profile),
+        duckdb: duckdb(site, name, profile, units),
         audit: audit(site, name, profile),
         limits,
         secrets: site.secrets.iter().map(|s| s.value.clone()).collect(),
@@ -54,16 +54,24 @@ pub(super) fn make(
     }
 }
 
-fn duckdb(site: &Site, name: &str, profile: &Profile) -> DuckDb {
+fn duckdb(site: &Site, name: &str, profile: &Profile, units: &[Unit]) -> DuckDb {
     let duckdb = &profile.duckdb;
     let default = || format!("{}/db-{name}.duckdb", site.paths.data);
+    let mut allowed_directories = duckdb.allowed_directories.clone();
+    // The data folder may be read without being named, and is open to SQL only where some reads it.
+    let opens_data = |unit: &Unit| unit.body.as_ref().is_some_and(|body| body.opens_data);
+    if units.iter().any(|unit| unit.document.enabled && opens_data(unit))
+        && !allowed_directories.contains(&site.paths.data)
+    {
+        allowed_directories.push(site.paths.data.clone());
+    }
     DuckDb {
         path: duckdb.path.clone().unwrap_or_else(default),
         read_only: duckdb.read_only,
         memory_limit: duckdb.memory_limit.clone(),
         threads: duckdb.threads.and_then(|n| u32::try_from(n).ok()),
         external_access: duckdb.external_access,
-        allowed_directories: duckdb.allowed_directories.clone(),
+        allowed_directories,
         query_timeout_ms: duckdb.query_timeout_ms,
     }
 }

@@ -276,8 +276,9 @@ const fn is_of(shape: &Shape, value: &Json<'_>) -> bool {
 fn boolean(node: &Node, value: &Json<'_>) -> Result<Argument, Broken> {
     match value {
         Json::Bool(value) => Ok(Argument::Bool(*value)),
-        Json::String(text) if text == "true" => Ok(Argument::Bool(true)),
-        Json::String(text) if text == "false" => Ok(Argument::Bool(false)),
+        // Python writes `True`, and so do models that learnt from it.
+        Json::String(text) if text.eq_ignore_ascii_case("true") => Ok(Argument::Bool(true)),
+        Json::String(text) if text.eq_ignore_ascii_case("false") => Ok(Argument::Bool(false)),
         other => Err(node.mismatch(other.kind())),
     }
 }

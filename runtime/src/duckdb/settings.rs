@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Connection, Database, DuckError};
+use super::{Database, DuckError};
 
 /// How a database is opened.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub allowed_directories: Vec<PathBuf>,
     /// extensions to load before everything is locked
     pub extensions: Vec<String>,
+    /// whether extensions of the community's repository may be among them
+    pub community_extensions: bool,
 }
 
 /// Size of temporary files unless configured.
@@ -34,11 +36,23 @@ impl Settings {
     /// # Errors
     /// When the file cannot be opened, an extension cannot be loaded, or a setting is none.
     pub fn open(&self) -> Result<Database, DuckError> {
+        let database = self.prepare()?;
+        self.lock(&database)?;
+        Ok(database)
+    }
+
+    /// Opens the database, whose configuration is still to be locked.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or an extension cannot be loaded.
+    pub fn prepare(&self) -> Result<Database, DuckError> {
         let path = self.path.as_deref().map(path_text).transpose()?;
         let mut options: Vec<(&str, String)> = vec![
             ("autoinstall_known_extensions", "false".to_owned()),
             ("autoload_known_extensions", "false".to_owned()),
-            ("allow_community_extensions", "false".to_owned()),
+            ("allow_community_extensions", self.community_extensions.to_string()),
+            // Secrets that somebody keeps on this machine are no business of the project.
+            ("allow_persistent_secrets", "false".to_owned()),
             ("threads", self.threads.unwrap_or(1).to_string()),
         ];
         if self.read_only && path.is_some() {
@@ -50,13 +64,22 @@ impl Settings {
         let database = Database::open(path.as_deref(), &options)?;
         let connection = database.connect()?;
         for extension in &self.extensions {
-            connection.run(&format!("LOAD {}", quoted_name(extension)))?;
+            connection.run(&format!("LOAD {}", quoted_name(extension))).map_err(|error| {
+                // What follows the first line names extensions that nobody asked for.
+                let why = error.message.lines().next().unwrap_or_default();
+                let message = format!("the extension `{extension}` cannot be loaded: {why}");
+                DuckError::new(error.class, message)
+            })?;
         }
-        self.lock(&connection)?;
         Ok(database)
     }
 
-    fn lock(&self, connection: &Connection) -> Result<(), DuckError> {
+    /// Takes from SQL what the configuration does not give it, for good.
+    ///
+    /// # Errors
+    /// When a setting is none.
+    pub fn lock(&self, database: &Database) -> Result<(), DuckError> {
+        let connection = database.connect()?;
         connection.run("SET GLOBAL TimeZone = 'UTC'").or_else(|error| {
             // Without ICU there are no time zones and everything is UTC already.
             if error.class == "catalog" { Ok(()) } else { Err(error) }

@@ -26,23 +26,13 @@ pub static CODES: &[&Code] = &[
     &INVALID_CONSTRAINT,
 ];
 
-macro_rules! code {
-    ($(#[$doc:meta])* $name:ident, $id:literal, $slug:literal, $severity:ident, $title:literal, $page:literal) => {
-        $(#[$doc])*
-        pub static $name: Code = Code {
-            id: $id,
-            slug: $slug,
-            severity: Severity::$severity,
-            title: $title,
-            page: $page,
-        };
-    };
-}
-
-code!(
-    /// A key that nothing reads.
-    UNKNOWN_KEY, "MX0110", "unknown-key", Error, "a key that has no meaning here",
-    r"A key that nothing reads would have no effect: a misspelt `policies:` would leave an endpoint
+/// A key that nothing reads.
+pub static UNKNOWN_KEY: Code = Code {
+    id: "MX0110",
+    slug: "unknown-key",
+    severity: Severity::Error,
+    title: "a key that has no meaning here",
+    page: r"A key that nothing reads would have no effect: a misspelt `policies:` would leave an endpoint
 without any. Correct it, or move free data under `metadata:`.
 
 ```yaml
@@ -54,12 +44,15 @@ retrun: {type: string}
 # right
 return: {type: string}
 ```
-"
-);
-code!(
-    /// A key that has to be there.
-    MISSING_KEY, "MX0111", "missing-key", Error, "a required key is missing",
-    r"Add the key. `mxcp schema endpoint` prints what belongs where.
+",
+};
+/// A key that has to be there.
+pub static MISSING_KEY: Code = Code {
+    id: "MX0111",
+    slug: "missing-key",
+    severity: Severity::Error,
+    title: "a required key is missing",
+    page: r"Add the key. `mxcp schema endpoint` prints what belongs where.
 
 ```yaml
 # wrong
@@ -73,12 +66,15 @@ tool:
   name: find
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    /// A value of another kind than expected.
-    WRONG_KIND, "MX0112", "wrong-kind", Error, "a value of another kind is expected here",
-    r#"For instance a list where a map belongs. Texts that look like numbers or truth values need
+",
+};
+/// A value of another kind than expected.
+pub static WRONG_KIND: Code = Code {
+    id: "MX0112",
+    slug: "wrong-kind",
+    severity: Severity::Error,
+    title: "a value of another kind is expected here",
+    page: r#"For instance a list where a map belongs. Texts that look like numbers or truth values need
 quotes: `reason: "no"`.
 
 ```yaml
@@ -90,12 +86,15 @@ tags: clinic
 # right
 tags: [clinic]
 ```
-"#
-);
-code!(
-    /// A value outside the allowed ones.
-    INVALID_VALUE, "MX0113", "invalid-value", Error, "the value is not one of those allowed here",
-    r"The message names the values that are allowed.
+"#,
+};
+/// A value outside the allowed ones.
+pub static INVALID_VALUE: Code = Code {
+    id: "MX0113",
+    slug: "invalid-value",
+    severity: Severity::Error,
+    title: "the value is not one of those allowed here",
+    page: r"The message names the values that are allowed.
 
 ```yaml
 # wrong
@@ -110,12 +109,15 @@ prompt:
   name: greet
   messages: [{prompt: Hello, role: user}]
 ```
-"
-);
-code!(
-    /// Not exactly one of tool, resource, prompt.
-    NOT_ONE_ENDPOINT, "MX0114", "one-endpoint-per-file", Error, "a file defines exactly one endpoint",
-    r"Of `tool`, `resource` and `prompt` a file has exactly one. Give every endpoint its own file.
+",
+};
+/// Not exactly one of tool, resource, prompt.
+pub static NOT_ONE_ENDPOINT: Code = Code {
+    id: "MX0114",
+    slug: "one-endpoint-per-file",
+    severity: Severity::Error,
+    title: "a file defines exactly one endpoint",
+    page: r"Of `tool`, `resource` and `prompt` a file has exactly one. Give every endpoint its own file.
 
 ```yaml
 # wrong
@@ -133,12 +135,15 @@ tool:
   name: find
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    /// A name or URI that cannot be one.
-    IDENTITY, "MX0115", "invalid-name", Error, "the endpoint's name is not valid",
-    r"Names have 1 to 128 letters, digits, `_`, `-`, `.` and `/`.
+",
+};
+/// A name or URI that cannot be one.
+pub static IDENTITY: Code = Code {
+    id: "MX0115",
+    slug: "invalid-name",
+    severity: Severity::Error,
+    title: "the endpoint's name is not valid",
+    page: r"Names have 1 to 128 letters, digits, `_`, `-`, `.` and `/`.
 
 ```yaml
 # wrong
@@ -153,12 +158,15 @@ tool:
   name: find_patients
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    /// A parameter name that cannot be one.
-    PARAMETER_NAME, "MX0116", "parameter-name", Error, "the parameter's name is not valid",
-    r"Names of parameters begin with a letter or `_`, then letters, digits and `_`: conditions and SQL
+",
+};
+/// A parameter name that cannot be one.
+pub static PARAMETER_NAME: Code = Code {
+    id: "MX0116",
+    slug: "parameter-name",
+    severity: Severity::Error,
+    title: "the parameter's name is not valid",
+    page: r"Names of parameters begin with a letter or `_`, then letters, digits and `_`: conditions and SQL
 use them as they stand.
 
 ```yaml
@@ -172,12 +180,15 @@ parameters:
 parameters:
   - {name: patient_id, type: string}
 ```
-"
-);
-code!(
-    /// Two parameters of one name.
-    DUPLICATE_PARAMETER, "MX0117", "duplicate-parameter", Error, "two parameters have the same name",
-    r"Rename one of them.
+",
+};
+/// Two parameters of one name.
+pub static DUPLICATE_PARAMETER: Code = Code {
+    id: "MX0117",
+    slug: "duplicate-parameter",
+    severity: Severity::Error,
+    title: "two parameters have the same name",
+    page: r"Rename one of them.
 
 ```yaml
 # wrong
@@ -192,12 +203,15 @@ parameters:
   - {name: id, type: string}
   - {name: number, type: integer}
 ```
-"
-);
-code!(
-    /// A URI template that is none, or does not match the parameters.
-    URI_TEMPLATE, "MX0118", "uri-template", Error, "the resource's URI does not fit its parameters",
-    r"A resource's URI is an RFC 6570 level 1 template: literal text and `{name}`. Every variable is a
+",
+};
+/// A URI template that is none, or does not match the parameters.
+pub static URI_TEMPLATE: Code = Code {
+    id: "MX0118",
+    slug: "uri-template",
+    severity: Severity::Error,
+    title: "the resource's URI does not fit its parameters",
+    page: r"A resource's URI is an RFC 6570 level 1 template: literal text and `{name}`. Every variable is a
 declared parameter, and every parameter is a variable of the URI.
 
 ```yaml
@@ -214,12 +228,15 @@ resource:
   parameters: [{name: id, type: string}]
   source: {code: SELECT $id}
 ```
-"
-);
-code!(
-    /// Policies in both places.
-    POLICIES_TWICE, "MX0119", "policies-twice", Error, "policies stand in two places of one file",
-    r"`policies:` stands under the endpoint, or at the root of the file as some published examples
+",
+};
+/// Policies in both places.
+pub static POLICIES_TWICE: Code = Code {
+    id: "MX0119",
+    slug: "policies-twice",
+    severity: Severity::Error,
+    title: "policies stand in two places of one file",
+    page: r"`policies:` stands under the endpoint, or at the root of the file as some published examples
 have it, but not in both places: it would be unclear which counts. Move all under the endpoint.
 
 ```yaml
@@ -238,12 +255,15 @@ tool:
   source: {code: SELECT 1}
   policies: {input: [], output: []}
 ```
-"
-);
-code!(
-    /// Neither or both of code and file.
-    SOURCE_CHOICE, "MX0120", "one-source", Error, "`source` has exactly one of `code` and `file`",
-    r"`code` holds the SQL itself, `file` names a file relative to the definition.
+",
+};
+/// Neither or both of code and file.
+pub static SOURCE_CHOICE: Code = Code {
+    id: "MX0120",
+    slug: "one-source",
+    severity: Severity::Error,
+    title: "`source` has exactly one of `code` and `file`",
+    page: r"`code` holds the SQL itself, `file` names a file relative to the definition.
 
 ```yaml
 # wrong
@@ -254,12 +274,15 @@ source: {code: SELECT 1, file: ../sql/find.sql}
 # right
 source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    /// A version of the format that is not read.
-    VERSION, "MX0121", "unsupported-version", Error, "the file is of a version that is not read",
-    r"Write `mxcp: 1`.
+",
+};
+/// A version of the format that is not read.
+pub static VERSION: Code = Code {
+    id: "MX0121",
+    slug: "unsupported-version",
+    severity: Severity::Error,
+    title: "the file is of a version that is not read",
+    page: r"Write `mxcp: 1`.
 
 ```yaml
 # wrong
@@ -276,12 +299,15 @@ tool:
   name: find
   source: {code: SELECT 1}
 ```
-"
-);
-code!(
-    /// An attribute of `user` that cannot be declared.
-    USER_ATTRIBUTE, "MX0123", "user-attribute", Error, "an attribute of `user` cannot be declared so",
-    r"Names begin with a letter or `_`, then letters, digits and `_`. What `user` has already keeps
+",
+};
+/// An attribute of `user` that cannot be declared.
+pub static USER_ATTRIBUTE: Code = Code {
+    id: "MX0123",
+    slug: "user-attribute",
+    severity: Severity::Error,
+    title: "an attribute of `user` cannot be declared so",
+    page: r"Names begin with a letter or `_`, then letters, digits and `_`. What `user` has already keeps
 its meaning, so `role` or `permissions` cannot be declared again: another claim gets another
 name.
 
@@ -304,12 +330,15 @@ policy:
   user_attributes:
     clinic_role: {type: string}
 ```
-"
-);
-code!(
-    /// A type that does not exist.
-    UNKNOWN_TYPE, "MX0201", "unknown-type", Error, "the type or format does not exist",
-    r"Types are `string`, `number`, `integer`, `boolean`, `array` and `object`; formats of strings are
+",
+};
+/// A type that does not exist.
+pub static UNKNOWN_TYPE: Code = Code {
+    id: "MX0201",
+    slug: "unknown-type",
+    severity: Severity::Error,
+    title: "the type or format does not exist",
+    page: r"Types are `string`, `number`, `integer`, `boolean`, `array` and `object`; formats of strings are
 `email`, `uri`, `date`, `time`, `date-time`, `duration` and `timestamp`.
 
 ```yaml
@@ -321,12 +350,15 @@ return: {type: text}
 # right
 return: {type: string}
 ```
-"
-);
-code!(
-    /// A constraint that belongs to another type.
-    FOREIGN_CONSTRAINT, "MX0202", "foreign-constraint", Error, "the constraint belongs to another type",
-    r"A constraint that does not fit its type would never be checked: `minLength` on a number,
+",
+};
+/// A constraint that belongs to another type.
+pub static FOREIGN_CONSTRAINT: Code = Code {
+    id: "MX0202",
+    slug: "foreign-constraint",
+    severity: Severity::Error,
+    title: "the constraint belongs to another type",
+    page: r"A constraint that does not fit its type would never be checked: `minLength` on a number,
 `properties` on a string.
 
 ```yaml
@@ -338,12 +370,15 @@ return: {type: integer, minLength: 1}
 # right
 return: {type: integer, minimum: 1}
 ```
-"
-);
-code!(
-    /// References, unions, conditionals.
-    UNSUPPORTED_SCHEMA, "MX0203", "unsupported-schema", Error, "this part of JSON Schema is not supported",
-    r"There are no references (`$ref`), unions (`anyOf`, `oneOf`, type lists) and conditionals in
+",
+};
+/// References, unions, conditionals.
+pub static UNSUPPORTED_SCHEMA: Code = Code {
+    id: "MX0203",
+    slug: "unsupported-schema",
+    severity: Severity::Error,
+    title: "this part of JSON Schema is not supported",
+    page: r"There are no references (`$ref`), unions (`anyOf`, `oneOf`, type lists) and conditionals in
 declared types: every value has one type, which conditions and SQL rely on.
 
 ```yaml
@@ -361,12 +396,15 @@ return:
   properties:
     id: {type: string}
 ```
-"
-);
-code!(
-    /// A default that its own type refuses.
-    DEFAULT_VIOLATES, "MX0204", "default-violates-type", Error, "the default does not satisfy its type",
-    r"Every call without the argument would fail. Correct the default or the type; `default: null`
+",
+};
+/// A default that its own type refuses.
+pub static DEFAULT_VIOLATES: Code = Code {
+    id: "MX0204",
+    slug: "default-violates-type",
+    severity: Severity::Error,
+    title: "the default does not satisfy its type",
+    page: r"Every call without the argument would fail. Correct the default or the type; `default: null`
 makes a parameter optional.
 
 ```yaml
@@ -380,12 +418,15 @@ parameters:
 parameters:
   - {name: limit, type: integer, minimum: 1, default: 10}
 ```
-"
-);
-code!(
-    /// An enum member that its own type refuses.
-    ENUM_VIOLATES, "MX0205", "enum-violates-type", Error, "an `enum` member does not satisfy its type",
-    r#"The member can never be given. Correct it or the type.
+",
+};
+/// An enum member that its own type refuses.
+pub static ENUM_VIOLATES: Code = Code {
+    id: "MX0205",
+    slug: "enum-violates-type",
+    severity: Severity::Error,
+    title: "an `enum` member does not satisfy its type",
+    page: r#"The member can never be given. Correct it or the type.
 
 ```yaml
 # wrong
@@ -398,12 +439,15 @@ parameters:
 parameters:
   - {name: ward, type: string, enum: [north, "2"]}
 ```
-"#
-);
-code!(
-    /// An example that its own type refuses.
-    EXAMPLE_VIOLATES, "MX0206", "example-violates-type", Warning, "an example does not satisfy its type",
-    r#"A model that follows the example is refused. Correct the example or the type.
+"#,
+};
+/// An example that its own type refuses.
+pub static EXAMPLE_VIOLATES: Code = Code {
+    id: "MX0206",
+    slug: "example-violates-type",
+    severity: Severity::Warning,
+    title: "an example does not satisfy its type",
+    page: r#"A model that follows the example is refused. Correct the example or the type.
 
 ```yaml
 # wrong
@@ -416,12 +460,15 @@ parameters:
 parameters:
   - {name: day, type: string, format: date, examples: ["2024-01-31"]}
 ```
-"#
-);
-code!(
-    /// A constraint that makes no sense.
-    INVALID_CONSTRAINT, "MX0207", "invalid-constraint", Error, "the constraint cannot be satisfied or read",
-    r"For instance a `minimum` above the `maximum`, a negative `minLength`, or a `pattern` that is no
+"#,
+};
+/// A constraint that makes no sense.
+pub static INVALID_CONSTRAINT: Code = Code {
+    id: "MX0207",
+    slug: "invalid-constraint",
+    severity: Severity::Error,
+    title: "the constraint cannot be satisfied or read",
+    page: r"For instance a `minimum` above the `maximum`, a negative `minLength`, or a `pattern` that is no
 regular expression of linear time (no look-around, no back-references).
 
 ```yaml
@@ -435,8 +482,8 @@ parameters:
 parameters:
   - {name: limit, type: integer, minimum: 1, maximum: 10}
 ```
-"
-);
+",
+};
 
 #[cfg(test)]
 mod tests {

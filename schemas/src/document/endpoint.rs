@@ -238,9 +238,16 @@ pub(super) fn check_version_value(lift: &mut Lift<'_>, version: &Node) {
         _ => false,
     };
     if !good {
-        lift.report(&VERSION, version.span, "only version 1 of the format is read")
-            .help
-            .push("write `mxcp: 1`".to_owned());
+        let message = match version.to_json() {
+            serde_json::Value::String(text) => {
+                format!("there is no version `{text}` of the format")
+            }
+            number @ serde_json::Value::Number(_) => {
+                format!("version {number} of the format is not read, only version 1")
+            }
+            _ => "a version of the format is a number".to_owned(),
+        };
+        lift.report(&VERSION, version.span, message).help.push("write `mxcp: 1`".to_owned());
     }
 }
 

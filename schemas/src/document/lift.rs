@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Spanned;
-use super::code::{INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_KIND};
+use super::code::{
+    DEFAULT_VIOLATES, ENUM_VIOLATES, EXAMPLE_VIOLATES, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY,
+    WRONG_KIND,
+};
 use crate::diagnostic::{Code, Diagnostic, Edit, Fix, Span, closest};
-use crate::yaml::{self, Entry, Kind, Node};
+use crate::yaml::{self, Entry, Kind, Node, Style};
 
 /// Collects the findings of one file.
 pub(super) struct Lift<'a> {
@@ -27,7 +30,10 @@ impl<'a> Lift<'a> {
         let of = |code: &'static Code| -> BTreeSet<Option<Span>> {
             self.found.iter().filter(|d| d.code == code).map(|d| d.span).collect()
         };
-        let (wrong, unread) = (of(&WRONG_KIND), of(&yaml::UNSUPPORTED));
+        let (mut wrong, unread) = (of(&WRONG_KIND), of(&yaml::UNSUPPORTED));
+        for code in [&DEFAULT_VIOLATES, &ENUM_VIOLATES, &EXAMPLE_VIOLATES] {
+            wrong.extend(of(code));
+        }
         let follows = |d: &Diagnostic| {
             (d.code == &yaml::YAML_1_2 && wrong.contains(&d.span))
                 || (d.code == &WRONG_KIND && unread.contains(&d.span))
@@ -96,6 +102,22 @@ impl<'a> Lift<'a> {
         match &node.kind {
             Kind::Seq(items) => items,
             Kind::Null => &[],
+            Kind::String(text) => {
+                let simple = text.style != Style::Literal && text.style != Style::Folded;
+                let bracketed = format!("[{}]", node.span.of(self.text));
+                let plain = !text.text.is_empty() && !text.text.contains([',', '[', ']', '{', '}']);
+                let span = node.span;
+                let finding = self.wrong(node, what, "a list");
+                if simple && plain {
+                    finding.help.push(format!("write `{bracketed}` for a list of one"));
+                    finding.fix = Some(Fix {
+                        title: format!("write `{bracketed}`"),
+                        safe: false,
+                        edits: vec![Edit { span, replacement: bracketed }],
+                    });
+                }
+                &[]
+            }
             _ => {
                 self.wrong(node, what, "a list");
                 &[]
@@ -146,6 +168,21 @@ impl<'a> Lift<'a> {
                 None
             }
         }
+    }
+
+    /// A whole number of at least one.
+    pub(super) fn positive(&mut self, node: &Node, what: &str) -> Option<u64> {
+        let value = self.count(node, what)?;
+        if value == 0 {
+            self.report(&INVALID_VALUE, node.span, format!("{what} must be at least 1"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// The change that puts a scalar into quotes.
+    pub(super) fn quoted(&self, span: Span) -> Fix {
+        yaml::quote(self.text, span)
     }
 
     /// One of a few words.
@@ -203,7 +240,10 @@ impl<'a> Lift<'a> {
         key: &str,
     ) -> Option<&mut Diagnostic> {
         let mut entries = node.entries().into_iter().flatten();
-        if let Some(meant) = entries.find(|entry| closest(&entry.key, [key]).is_some()) {
+        // `profiles` is a key of its own, not a misspelt `profile`.
+        let own = |entry: &Entry| entry.key == format!("{key}s") && key == "profile";
+        let meant = |entry: &&Entry| !own(entry) && closest(&entry.key, [key]).is_some();
+        if let Some(meant) = entries.find(meant) {
             let told = |d: &Diagnostic| d.code == &UNKNOWN_KEY && d.span == Some(meant.key_span);
             if !self.found.iter().any(told) {
                 self.unknown_key(meant, what, &[key]);

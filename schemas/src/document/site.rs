@@ -314,10 +314,30 @@ fn paths(lift: &mut Lift<'_>, node: &Node) -> Paths {
     for (key, slot) in &mut slots {
         let text = node.get(key).and_then(|n| lift.text(n, &format!("`paths.{key}`")));
         if let Some(text) = text {
-            text.value.trim_start_matches("./").trim_end_matches('/').clone_into(slot);
+            let folder = text.value.trim_start_matches("./").trim_end_matches('/');
+            // These may hold what is not the project's alone; all others are read with the project.
+            let elsewhere = ["audit", "data", "drift"].contains(key);
+            if folder.is_empty() || !(elsewhere || is_inside(folder)) {
+                let shown = match text.value.as_str() {
+                    "" => "empty".to_owned(),
+                    path => format!("`{path}`"),
+                };
+                let message =
+                    format!("`paths.{key}` must be a folder inside the project, not {shown}");
+                lift.report(&INVALID_VALUE, text.span, message);
+            } else {
+                folder.clone_into(slot);
+            }
         }
     }
     paths
+}
+
+/// Whether a relative path stays below the folder that it starts from.
+fn is_inside(path: &str) -> bool {
+    !path.starts_with('/')
+        && !path.contains(['\\', ':'])
+        && path.split('/').all(|part| part != "..")
 }
 
 fn user_attributes(lift: &mut Lift<'_>, node: &Node) -> Vec<UserAttribute> {
@@ -417,7 +437,7 @@ fn duckdb(lift: &mut Lift<'_>, node: &Node) -> DuckDb {
     let mut text =
         |key: &str| node.get(key).and_then(|n| lift.text(n, &format!("`{key}`"))).map(|t| t.value);
     let (path, memory_limit) = (text("path"), text("memory_limit"));
-    let mut number = |key: &str| node.get(key).and_then(|n| lift.count(n, &format!("`{key}`")));
+    let mut number = |key: &str| node.get(key).and_then(|n| lift.positive(n, &format!("`{key}`")));
     let (threads, query_timeout_ms) = (number("threads"), number("query_timeout_ms"));
     let allowed = node.get("allowed_directories");
     DuckDb {
@@ -448,7 +468,7 @@ fn audit(lift: &mut Lift<'_>, node: &Node) -> Audit {
         node.get(key).is_some_and(|n| lift.boolean(n, &format!("`{key}`")).unwrap_or(false))
     };
     let (enabled, output_data) = (flag("enabled"), flag("output_data"));
-    let mut number = |key: &str| node.get(key).and_then(|n| lift.count(n, &format!("`{key}`")));
+    let mut number = |key: &str| node.get(key).and_then(|n| lift.positive(n, &format!("`{key}`")));
     let (max_file_size, retention_days) = (number("max_file_size"), number("retention_days"));
     Audit {
         enabled,
@@ -469,12 +489,7 @@ fn limits(lift: &mut Lift<'_>, node: &Node) -> Vec<(Spanned<String>, u64)> {
     let entries = lift.map(node, "`limits`", &LIMITS).unwrap_or(&[]);
     let mut limits = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Some(value) = lift.count(&entry.value, &format!("`{}`", entry.key)) {
-            if value == 0 {
-                let message = format!("`{}` must be at least 1", entry.key);
-                lift.report(&INVALID_VALUE, entry.value.span, message);
-                continue;
-            }
+        if let Some(value) = lift.positive(&entry.value, &format!("`{}`", entry.key)) {
             limits.push((Spanned::new(entry.key.clone(), entry.key_span), value));
         }
     }

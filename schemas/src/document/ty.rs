@@ -1,14 +1,13 @@
 //! Declared types: of parameters, fields, items and results.
 
+mod values;
+
 use std::fmt;
 
 use serde_json::Value as Json;
 
 use super::Spanned;
-use super::code::{
-    DEFAULT_VIOLATES, ENUM_VIOLATES, EXAMPLE_VIOLATES, FOREIGN_CONSTRAINT, INVALID_CONSTRAINT,
-    UNKNOWN_TYPE, UNSUPPORTED_SCHEMA,
-};
+use super::code::{FOREIGN_CONSTRAINT, INVALID_CONSTRAINT, UNKNOWN_TYPE, UNSUPPORTED_SCHEMA};
 use super::lift::{Lift, list};
 use crate::bundle::definition::{Additional, Format};
 use crate::diagnostic::Span;
@@ -32,6 +31,8 @@ pub struct Type {
     pub default: Option<Spanned<Json>>,
     /// the only values allowed
     pub choices: Vec<Spanned<Json>>,
+    /// where an `enum` stands that lists nothing
+    pub no_choices: Option<Span>,
     /// examples for readers and models
     pub examples: Vec<Spanned<Json>>,
     /// how a string is read
@@ -184,6 +185,7 @@ impl Type {
             sensitive: false,
             default: None,
             choices: Vec::new(),
+            no_choices: None,
             examples: Vec::new(),
             format: None,
             min_length: None,
@@ -376,6 +378,10 @@ pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Type {
             .is_some_and(|n| lift.boolean(n, "`sensitive`").unwrap_or(true)),
         default: node.get("default").map(|n| Spanned::new(n.to_json(), n.span)),
         choices: values(lift, node, "enum"),
+        no_choices: node
+            .get("enum")
+            .filter(|n| matches!(&n.kind, Kind::Seq(items) if items.is_empty()))
+            .map(|n| n.span),
         examples: values(lift, node, "examples"),
         format: own("format").and_then(|n| read_format(lift, n)),
         min_length: own("minLength").and_then(|n| count(lift, n, "`minLength`")),
@@ -405,7 +411,7 @@ pub(super) fn read(lift: &mut Lift<'_>, node: &Node, what: &str) -> Type {
         name,
     };
     check_constraints(lift, &mut ty);
-    check_values(lift, &ty);
+    values::check(lift, &ty);
     ty
 }
 
@@ -440,10 +446,12 @@ fn check_key(lift: &mut Lift<'_>, entry: &Entry, what: &str, name: TypeName) {
     if COMMON_KEYS.contains(&key) || name.own_keys().contains(&key) {
         return;
     }
-    let owner = TypeName::ALL.iter().find(|(_, other)| other.own_keys().contains(&key));
-    if let Some((owner, _)) = owner {
+    let owners = TypeName::ALL.iter().filter(|(_, other)| other.own_keys().contains(&key));
+    let owners: Vec<&str> = owners.map(|(owner, _)| *owner).collect();
+    if !owners.is_empty() {
+        let owners = list(&owners);
         let message =
-            format!("`{key}` is a constraint of `{owner}`, and this is `{}`", name.as_str());
+            format!("`{key}` is a constraint of {owners}, and this is `{}`", name.as_str());
         lift.report(&FOREIGN_CONSTRAINT, entry.key_span, message);
     } else if UNSUPPORTED_KEYS.contains(&key) {
         unsupported(lift, entry);
@@ -535,6 +543,11 @@ fn check_constraints(lift: &mut Lift<'_>, ty: &mut Type) {
         lift.report(&INVALID_CONSTRAINT, pattern.span, message);
         ty.pattern = None;
     }
+    if let Some(span) = ty.no_choices {
+        lift.report(&INVALID_CONSTRAINT, span, "`enum` lists nothing, so no value satisfies it")
+            .help
+            .push("list the values, or leave `enum` out".to_owned());
+    }
     if let Some((step, span)) = num(&ty.multiple_of)
         && step <= 0.0
     {
@@ -550,26 +563,6 @@ fn check_constraints(lift: &mut Lift<'_>, ty: &mut Type) {
                 format!("`required` names `{}`, which `properties` does not declare", name.value);
             let finding = lift.report(&INVALID_CONSTRAINT, name.span, message);
             finding.help.extend(near.map(|near| format!("did you mean `{near}`?")));
-        }
-    }
-}
-
-fn check_values(lift: &mut Lift<'_>, ty: &Type) {
-    let bare = Type { choices: Vec::new(), ..ty.clone() };
-    for choice in &ty.choices {
-        if let Err(violation) = bare.accepts(&choice.value) {
-            let message = format!("this `enum` member {violation}");
-            lift.report(&ENUM_VIOLATES, choice.span, message);
-        }
-    }
-    if let Some(default) = ty.default.as_ref().filter(|d| !d.value.is_null())
-        && let Err(violation) = ty.accepts(&default.value)
-    {
-        lift.report(&DEFAULT_VIOLATES, default.span, format!("the default {violation}"));
-    }
-    for example in &ty.examples {
-        if let Err(violation) = ty.accepts(&example.value) {
-            lift.report(&EXAMPLE_VIOLATES, example.span, format!("this example {violation}"));
         }
     }
 }

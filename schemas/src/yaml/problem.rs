@@ -76,16 +76,21 @@ fn shown(character: &str) -> String {
 
 /// The change that puts a text into quotes.
 pub(crate) fn quote(text: &str, value: Span) -> Fix {
-    let bare = value.of(text);
-    let replacement = if bare.contains('\'') && !bare.contains(['"', '\\']) {
-        format!("\"{bare}\"")
-    } else {
-        format!("'{}'", bare.replace('\'', "''"))
-    };
     Fix {
         title: "put the value in quotes".to_owned(),
         safe: true,
-        edits: vec![Edit { span: value, replacement }],
+        edits: vec![Edit { span: value, replacement: quoted(value.of(text)) }],
+    }
+}
+
+/// A text as a scalar in quotes, on one line.
+pub(super) fn quoted(text: &str) -> String {
+    if text.contains(char::is_control) {
+        serde_json::Value::from(text).to_string()
+    } else if text.contains('\'') && !text.contains(['"', '\\']) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
     }
 }
 

@@ -1,5 +1,9 @@
 //! What is no message, over HTTP and standard input: refused with a code, a reason and no crash.
 
+use std::time::{Duration, Instant};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use super::peer::{Peer, legacy};
@@ -55,6 +59,49 @@ fn over_http() {
         assert!(!error["message"].as_str().unwrap().is_empty());
     }
     // The server still serves.
+    assert!(peer.call("echo", json!({"text": "hi"}))["structuredContent"].is_object());
+}
+
+/// Pieces that change what a message says.
+const PIECES: [&str; 14] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    ",",
+    ":",
+    "null",
+    "-1",
+    "1e400",
+    "\\u0000",
+    "\u{1F600}",
+    "id",
+    "\\ud800",
+];
+
+#[test]
+fn whatever_a_message_becomes_it_is_answered() {
+    let mut peer = Peer::new(None);
+    let good =
+        legacy("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}})).to_string();
+    let strategy = (0..good.len(), 0..9_usize, proptest::sample::select(&PIECES[..]), 1..40_usize);
+    let mut runner = TestRunner::new(Config { cases: 300, ..Config::default() });
+    for _ in 0..300 {
+        let (at, gone, piece, times) = strategy.new_tree(&mut runner).unwrap().current();
+        let mut body = good.clone().into_bytes();
+        let end = (at + gone).min(body.len());
+        body.splice(at..end, piece.repeat(times).into_bytes());
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let began = Instant::now();
+        let reply = peer.bytes(&[], &body);
+        assert!(began.elapsed() < Duration::from_secs(20), "{shown}");
+        assert!([200, 202, 400].contains(&reply.status), "{}: {shown}", reply.status);
+        if reply.status == 400 {
+            let error = reply.json()["error"].clone();
+            assert!(error["code"].is_i64() && error["message"].is_string(), "{shown}: {error}");
+        }
+    }
     assert!(peer.call("echo", json!({"text": "hi"}))["structuredContent"].is_object());
 }
 

@@ -157,6 +157,12 @@ impl Checker<'_> {
             ("includes", Some(_)) => finding.help("write `x in list`, or `text.contains(x)`"),
             ("any", Some(_)) => finding.help("did you mean `exists`?"),
             ("now", None) => finding.help("the time is not known here"),
+            ("not", None) => {
+                finding.help("negation is written `!`").replace("write `!`", name_range, "!")
+            }
+            ("length" | "lenght" | "len" | "count", None) => {
+                finding.help("did you mean `size`?").replace("write `size`", name_range, "size")
+            }
             _ => match near_function(name) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")).replace(
                     format!("write `{near}`"),

@@ -29,7 +29,9 @@ impl Checker<'_> {
                     finding.help(format!("write `{} in {}`", tree.source(item), tree.source(list)))
                 }
                 (Ty::String, other) | (other, Ty::String) if is_number(other) => {
-                    finding.help("write the number without quotes, or convert with `int(…)`")
+                    let (text, number) =
+                        if a == Ty::String { (left, right) } else { (right, left) };
+                    self.one_kind(finding, text, number)
                 }
                 (Ty::String, Ty::Bool) | (Ty::Bool, Ty::String) => {
                     finding.help("write `true` or `false` without quotes")
@@ -39,6 +41,23 @@ impl Checker<'_> {
             self.report(finding);
         }
         Ty::Bool
+    }
+
+    /// What to do about a text and a number that are compared: whichever is written out can be written
+    /// as the other one is.
+    fn one_kind(&self, finding: Finding, text: ExprId, number: ExprId) -> Finding {
+        let tree = &self.typed.tree;
+        let (title, at, written) = match (&tree.get(text).kind, &tree.get(number).kind) {
+            (_, Kind::Literal(_)) => {
+                let source = tree.source(number);
+                (format!("write `'{source}'` for a text"), number, format!("'{source}'"))
+            }
+            (Kind::Literal(Literal::String(digits)), _) if digits.parse::<f64>().is_ok() => {
+                (format!("write `{digits}` for a number"), text, digits.clone())
+            }
+            _ => return finding.help(format!("convert one of them: `int({})`", tree.source(text))),
+        };
+        finding.help(title.clone()).replace(title, self.range(at), &written)
     }
 
     pub(super) fn membership(&mut self, left: ExprId, right: ExprId) -> Ty {
@@ -92,7 +111,7 @@ impl Checker<'_> {
         self.item_choices(left, right);
         if !self.comparable(item, element) {
             let (item, element) = (self.infer.resolve(item), self.infer.resolve(element));
-            let message = format!("a {item} is never among values of type {element}");
+            let message = format!("{item} is never among values of type {element}");
             self.report(Finding::new(&NEVER_EQUAL, range, message));
         }
     }
@@ -110,7 +129,7 @@ impl Checker<'_> {
         let shape = self.typed.shapes.get(&declared).cloned();
         if let Some(shape) = shape.filter(|shape| !shape.choices.is_empty()) {
             let source = self.typed.tree.source(declared).to_owned();
-            self.among(&shape.choices, &source, literal);
+            self.among(&shape.choices, literal, |text| format!("`{source}` is never `{text}`"));
         }
     }
 
@@ -118,12 +137,13 @@ impl Checker<'_> {
     fn item_choices(&mut self, literal: ExprId, list: ExprId) {
         let shape = self.typed.shapes.get(&list).and_then(|shape| shape.items.clone());
         if let Some(shape) = shape.filter(|shape| !shape.choices.is_empty()) {
-            let source = format!("items of {}", self.typed.tree.source(list));
-            self.among(&shape.choices, &source, literal);
+            let source = self.typed.tree.source(list).to_owned();
+            let never = |text: &str| format!("no item of `{source}` is ever `{text}`");
+            self.among(&shape.choices, literal, never);
         }
     }
 
-    fn among(&mut self, choices: &[String], declared: &str, literal: ExprId) {
+    fn among(&mut self, choices: &[String], literal: ExprId, never: impl Fn(&str) -> String) {
         let Kind::Literal(Literal::String(text)) = &self.typed.tree.get(literal).kind else {
             return;
         };
@@ -131,7 +151,7 @@ impl Checker<'_> {
             return;
         }
         let range = self.range(literal);
-        let message = format!("`{declared}` is never `{text}`: its `enum` does not list it");
+        let message = format!("{}: its `enum` does not list it", never(text));
         let finding = Finding::new(&NEVER_EQUAL, range.clone(), message);
         let finding = match closest(text, choices.iter().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")).replace(
@@ -218,8 +238,7 @@ impl Checker<'_> {
 }
 
 fn instant(text: &str) -> Option<Const> {
-    let day = || format::date(text).map(|days| (i64::from(days) * 86_400, 0));
-    let (seconds, nanos) = format::date_time(text).or_else(day)?;
+    let (seconds, nanos) = format::date_time(text)?;
     Some(Const::Timestamp(seconds, nanos))
 }
 

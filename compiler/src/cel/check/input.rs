@@ -122,8 +122,17 @@ impl Checker<'_> {
         let message = format!("there is no parameter `{field}`");
         let finding = Finding::new(&UNKNOWN_FIELD, range.clone(), message);
         Err(Box::new(match closest(field, params.iter().map(|(name, _)| name.as_str())) {
-            Some(near) => finding.help(format!("did you mean `{near}`?")),
-            None => finding,
+            // What is longer than the name is the name as a text, with its quotes.
+            Some(near) => finding.help(format!("did you mean `{near}`?")).replace(
+                format!("write `{near}`"),
+                range.clone(),
+                &if range.len() > field.len() { format!("'{near}'") } else { near.to_owned() },
+            ),
+            None => {
+                let names: Vec<String> =
+                    params.iter().map(|(name, _)| format!("`{name}`")).collect();
+                finding.help(format!("parameters are {}", names.join(", ")))
+            }
         }))
     }
 

@@ -288,6 +288,7 @@ impl Checker<'_> {
                 self.visit(index);
                 let of = self.need(operand, of);
                 let ty = self.field(id, &of, &key, &range, optional);
+                self.field_shape(id, operand, &key);
                 return if optional { Ty::optional(ty) } else { self.refined(id, ty) };
             }
         }

@@ -9,14 +9,15 @@ use mxcp_policy::verify::Layout;
 use mxcp_schemas::bundle::code::{Const, Depends};
 
 use super::super::ast::{ExprId, Kind};
-use super::{Effort, Lowering};
+use super::super::check::Typed;
+use super::{Effort, Lowering, Reach};
 
 /// Most steps that are taken to compute a constant; what takes more is left to run time.
 const MAX_FOLD_STEPS: u64 = 10_000;
 /// Most nodes that are folded in one condition, counted again for each attempt.
 pub(super) const MAX_FOLDED_NODES: u32 = 2_048;
 /// What an attempt costs beside its nodes, in nodes.
-const ATTEMPT_NODES: u32 = 8;
+pub(super) const ATTEMPT_NODES: u32 = 8;
 /// Largest text or octets, in bytes, that a constant may become.
 const MAX_FOLDED_BYTES: usize = 4_096;
 /// Most items or entries that a constant may become.
@@ -33,29 +34,7 @@ impl Lowering<'_> {
         }
         // A constant part is computed once: its own parts are not folded on their own.
         self.foldable = self.foldable.checked_sub(self.reach.of(id).nodes + ATTEMPT_NODES)?;
-        let program = Lowering::new(self.typed, self.reach, Effort::Plain).program(id)?;
-        if program.depends != Depends::default() {
-            return None;
-        }
-        let mut symbols = Symbols::default();
-        let layout = Layout { user: 0, params: 0, response: false };
-        let predicate = Predicate::link(&program, &layout, &mut symbols).ok()?;
-        let request = Request {
-            time: Instant { seconds: 0, nanos: 0 },
-            tool: Text { text: "".into(), symbol: Symbol::Foreign },
-            session_id: None,
-            client_ip: None,
-        };
-        let inputs = Inputs {
-            user: &[],
-            user_map: &Datum::Null,
-            params: &[],
-            response: None,
-            request: &request,
-        };
-        let arena = Bump::new();
-        let value = predicate.value_within(MAX_FOLD_STEPS, &inputs, &arena);
-        self.constant_from(&value, &arena, true)
+        evaluate(self.typed, self.reach, id, |value, arena| self.constant_from(value, arena, true))?
     }
 
     /// A value as a constant. Lists and maps have only simple items, and maps are left alone: a
@@ -84,4 +63,36 @@ impl Lowering<'_> {
             _ => return None,
         })
     }
+}
+
+/// Evaluates a part that depends on nothing, where it can be compiled, and looks at what it comes to.
+pub(super) fn evaluate<T>(
+    typed: &Typed,
+    reach: &Reach,
+    id: ExprId,
+    with: impl FnOnce(&Value<'_>, &Bump) -> T,
+) -> Option<T> {
+    let program = Lowering::new(typed, reach, Effort::Plain).program(id)?;
+    if program.depends != Depends::default() {
+        return None;
+    }
+    let mut symbols = Symbols::default();
+    let layout = Layout { user: 0, params: 0, response: false };
+    let predicate = Predicate::link(&program, &layout, &mut symbols).ok()?;
+    let request = Request {
+        time: Instant { seconds: 0, nanos: 0 },
+        tool: Text { text: "".into(), symbol: Symbol::Foreign },
+        session_id: None,
+        client_ip: None,
+    };
+    let inputs = Inputs {
+        user: &[],
+        user_map: &Datum::Null,
+        params: &[],
+        response: None,
+        request: &request,
+    };
+    let arena = Bump::new();
+    let value = predicate.value_within(MAX_FOLD_STEPS, &inputs, &arena);
+    Some(with(&value, &arena))
 }

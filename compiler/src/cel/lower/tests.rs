@@ -39,7 +39,7 @@ fn code_is_flat_folded_and_split_by_caller() {
         "response.filter(r, r.a > 1).size() == 0",
         "cel.bind(x, n + 1, x * x > 4) && math.greatest(1, 2) == n",
     ] {
-        let (compiled, found) = condition(text, &environment());
+        let (compiled, found) = expression(text, &environment());
         let (program, _) = compiled.unwrap_or_else(|| panic!("{text}: {found:?}"));
         let layout = Layout { user: 10, params: 2, response: true };
         Predicate::link(&program, &layout, &mut Symbols::default()).unwrap();

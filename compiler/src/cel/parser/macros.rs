@@ -207,7 +207,12 @@ impl Parser<'_> {
         let count = args.len();
         let pair = two.contains(&count);
         if !pair && !one.contains(&count) {
-            let message = format!("`{name}` does not take {count} arguments");
+            // Where its arguments do not parse, that was told.
+            if self.found.iter().any(|finding| finding.range.start >= name_range.end) {
+                return Some(Kind::Invalid);
+            }
+            let word = if count == 1 { "argument" } else { "arguments" };
+            let message = format!("`{name}` does not take {count} {word}");
             self.found.push(
                 Finding::new(&SYNTAX, name_range.clone(), message)
                     .help(format!("write `list.{name}(x, …)` with a name for each element")),

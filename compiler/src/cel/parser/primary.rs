@@ -302,7 +302,12 @@ impl Parser<'_> {
 
     pub(super) fn bad_number(&mut self, range: Range<usize>) -> ExprId {
         let text = self.text.get(range.clone()).unwrap_or("").to_owned();
-        let message = format!("`{text}` does not fit in 64 bits");
+        let digits = text.trim_start_matches('-').trim_end_matches(['u', 'U']);
+        let message = if digits.eq_ignore_ascii_case("0x") {
+            format!("`{text}` has no digits")
+        } else {
+            format!("`{text}` does not fit in 64 bits")
+        };
         self.found.push(Finding::new(&BAD_LITERAL, range.clone(), message));
         self.node(range, Kind::Invalid)
     }
