@@ -12,6 +12,7 @@ mod report;
 mod table;
 mod ui;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -41,11 +42,15 @@ fn main() -> ExitCode {
     if ui.debug {
         mxcp_runtime::command::start_log("debug");
     }
-    match cli.run() {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| cli.run())) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
             ui.error(&failure.message);
             failure.exit.into()
+        }
+        Err(_) => {
+            ui.error("that is a fault of ours, not of the project; please report it");
+            Exit::Internal.into()
         }
     }
 }

@@ -13,7 +13,7 @@ use mxcp_schemas::yaml::Node;
 pub use code::CODES;
 use code::{
     EMPTY, NO_FILE, NOT_TEXT, OPENS, OUTSIDE, POSITIONAL, PYTHON, SEVERAL, SQL_SYNTAX, TEMPLATE,
-    UNKNOWN_PARAMETER, UNKNOWN_VARIABLE, UNUSED_PARAMETER,
+    UNKNOWN_PARAMETER, UNKNOWN_VARIABLE, UNKNOWN_WORD, UNUSED_PARAMETER,
 };
 
 use crate::prompt;
@@ -327,6 +327,12 @@ fn check_templates(
                     at(range),
                     format!("the template cannot be parsed: {message}"),
                 ),
+                prompt::Problem::Word { kind, name, range } => {
+                    let text = format!("there is no {} `{name}` in templates", kind.as_str());
+                    Diagnostic::new(&UNKNOWN_WORD, definition.0, at(Some(range)), text).help(
+                        "filters and tests are those of Jinja2, but for a few (`--explain MX0516`)",
+                    )
+                }
                 prompt::Problem::Unknown { name, range } => {
                     let text = format!("the template uses `{name}`, which is no parameter");
                     Diagnostic::new(&UNKNOWN_VARIABLE, definition.0, at(range), text)

@@ -1,9 +1,14 @@
-//! Checking the Jinja2 templates of a prompt: that they parse, and that every variable they use is
-//! a parameter, unless the template itself says what happens without it.
+//! Checking the Jinja2 templates of a prompt: that they parse, that the filters and tests they use
+//! exist, and that every variable they use is a parameter, unless the template itself says what happens
+//! without it.
+
+mod words;
 
 use std::collections::BTreeSet;
 
 use minijinja::Environment;
+
+pub use words::Word;
 
 /// The longest template.
 pub const MAX_TEMPLATE_BYTES: usize = 1 << 18;
@@ -17,6 +22,15 @@ pub enum Problem {
         message: String,
         /// byte range in the template, where known
         range: Option<std::ops::Range<usize>>,
+    },
+    /// It uses a filter or a test that does not exist.
+    Word {
+        /// which of the two
+        kind: Word,
+        /// its name
+        name: String,
+        /// byte range in the template
+        range: std::ops::Range<usize>,
     },
     /// It uses a variable that is no parameter.
     Unknown {
@@ -44,13 +58,15 @@ pub fn check(template: &str, parameters: &BTreeSet<&str>) -> Vec<Problem> {
         .filter(|name| !is_covered(template, name))
         .collect();
     unknown.sort();
-    unknown
-        .into_iter()
-        .map(|name| {
-            let range = find_word(template, &name).map(|at| at..at + name.len());
-            Problem::Unknown { name, range }
-        })
-        .collect()
+    let variables = unknown.into_iter().map(|name| {
+        let range = find_word(template, &name).map(|at| at..at + name.len());
+        Problem::Unknown { name, range }
+    });
+    let named = words::named(template).into_iter().filter_map(|(kind, range)| {
+        let name = template.get(range.clone())?.to_owned();
+        (!kind.exists(&environment, &name)).then_some(Problem::Word { kind, name, range })
+    });
+    named.chain(variables).collect()
 }
 
 /// An environment like the one that renders, without loaders: templates reach no file.
@@ -58,6 +74,7 @@ pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    minijinja_contrib::add_to_environment(&mut environment);
     environment
 }
 
@@ -107,6 +124,10 @@ mod tests {
                     assert_eq!(&template[range.unwrap()], name);
                     name
                 }
+                Problem::Word { name, range, .. } => {
+                    assert_eq!(&template[range], name);
+                    format!("word: {name}")
+                }
                 Problem::Syntax { message, .. } => format!("syntax: {message}"),
             })
             .collect()
@@ -120,6 +141,19 @@ mod tests {
         );
         assert_eq!(names("{% for x in known %}{{ x }}{{ loop.index }}{% endfor %}"), [""; 0]);
         assert_eq!(names("{% set y = 1 %}{{ y }} {{ range(3) }}"), [""; 0]);
+    }
+
+    #[test]
+    fn filters_and_tests_exist() {
+        assert_eq!(
+            names("{{ known|upper|uper }}{% if known is odd or known is not ood %}{% endif %}"),
+            ["word: uper", "word: ood"]
+        );
+        assert_eq!(
+            names("{{ 'a|b is c' }}{# x|y #}{% raw %}{{ x|y }}{% endraw %} a|b is c"),
+            [""; 0]
+        );
+        assert_eq!(names("{{ known | default('}}|x') | tojson }}"), [""; 0]);
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Renderer {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        minijinja_contrib::add_to_environment(&mut environment);
         environment.set_fuel(Some(PROMPT_FUEL_STEPS));
         environment.set_recursion_limit(RECURSION_MAX_DEPTH);
         environment.set_debug(false);

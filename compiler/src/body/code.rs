@@ -17,6 +17,7 @@ pub static CODES: &[&Code] = &[
     &PYTHON,
     &TEMPLATE,
     &UNKNOWN_VARIABLE,
+    &UNKNOWN_WORD,
 ];
 
 pub(super) static UNKNOWN_PARAMETER: Code = Code {
@@ -267,4 +268,33 @@ prompt:
   parameters: [{name: name, type: string}]
 ```
 "#,
+};
+/// A filter or test of templates that does not exist.
+pub(super) static UNKNOWN_WORD: Code = Code {
+    id: "MX0516",
+    slug: "template-unknown-filter",
+    severity: Severity::Error,
+    title: "a template uses a filter or a test that does not exist",
+    page: r"Rendering would fail. Filters and tests are those of Jinja2 3.1, but for the filters `center`,
+`forceescape`, `random`, `urlize`, `wordcount`, `wordwrap` and `xmlattr`; texts have Python's methods, such
+as `name.title()`.
+
+```yaml
+# wrong
+# prompts/a.yml
+prompt:
+  name: a
+  parameters: [{name: who, type: string}]
+  messages: [{prompt: 'Hello {{ who|uper }}'}]
+```
+
+```yaml
+# right
+# prompts/a.yml
+prompt:
+  name: a
+  parameters: [{name: who, type: string}]
+  messages: [{prompt: 'Hello {{ who|upper }}'}]
+```
+",
 };
