@@ -54,7 +54,7 @@ fn documents() -> Vec<(String, &'static str, String)> {
         let mut parts = inside.components();
         parts.next();
         let inside = parts.as_path().to_string_lossy().into_owned();
-        if inside.ends_with(".yml") {
+        if path.extension().is_some_and(|extension| extension == "yml") {
             add(path.display().to_string(), &inside, workspace::read(&path).into_bytes());
         }
     }

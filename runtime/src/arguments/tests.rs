@@ -99,7 +99,8 @@ fn what_would_lose_something_is_refused() {
     );
     let boolean = Fixture::of(TypeKind::Boolean);
     assert_eq!(boolean.refused("1"), "`x` must be a boolean, not a number");
-    assert_eq!(boolean.refused("\"True\""), "`x` must be a boolean, not a string");
+    assert_eq!(boolean.refused("\"yes\""), "`x` must be a boolean, not a string");
+    assert_eq!(boolean.value("\"True\""), Ok(Argument::Bool(true)));
     assert_eq!(Fixture::of(string(None)).refused("[]"), "`x` must be a string, not an array");
 }
 
