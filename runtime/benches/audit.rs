@@ -1,7 +1,8 @@
 //! What an audited call costs: one `fdatasync` measured beside the trail in the same run, then the
 //! throughput of many callers, the encoding of a record, verification and questions.
 //!
-//! `cargo bench -p mxcp-runtime --bench audit [FOLDER]`; give a folder on the disk that counts.
+//! `cargo bench -p mxcp-runtime --bench audit [FOLDER] [RECORDS]`; give a folder on the disk that
+//! counts. Ten million records need some 10 GB there.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 #![allow(
@@ -21,13 +22,16 @@ use mxcp_runtime::audit::verify::{Options, verify};
 use mxcp_runtime::audit::{CallId, Config, Durability, Trail};
 use mxcp_schemas::audit::{CallerType, OperationStatus, OperationType, PolicyDecision, Record};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const SAMPLES: usize = 2_000;
 const CALLERS: usize = 64;
 const CALLS_EACH: usize = 500;
 
 fn main() {
-    let folder = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    let mut given = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let folder = given.next();
+    let records = given.next().and_then(|text| text.parse().ok()).unwrap_or(500_000);
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let folder = tempfile::tempdir_in(folder).unwrap();
     let input = json!({"patient_id": 4711, "from": "2026-01-01", "note": "[REDACTED]"});
@@ -40,7 +44,7 @@ fn main() {
         throughput(folder.path(), durability, &input);
     }
     encoding(&input);
-    verification(folder.path());
+    verification(folder.path(), records);
 }
 
 fn record<'a>(id: &'a CallId, input: &'a Value) -> Record<'a> {
@@ -127,34 +131,56 @@ fn encoding(input: &Value) {
 }
 
 /// Verifies and questions a trail of many segments, made by a batch trail as fast as it goes.
-fn verification(folder: &Path) {
-    const RECORDS: usize = 500_000;
+fn verification(folder: &Path, records: usize) {
     let path = folder.join("many/logs.jsonl");
     let mut config = Config::new(&path);
     config.durability = Durability::Batch;
     let trail = Trail::open(&config).unwrap();
     let input = json!({"id": 1});
-    for _ in 0..RECORDS {
+    for _ in 0..records {
         let id = CallId::begin();
         let _receipt = trail.append_blocking(&record(&id, &input)).unwrap();
     }
     assert!(trail.close());
     let began = Instant::now();
     let report = verify(&path, &Options::default()).unwrap();
-    assert!(report.is_consistent() && report.records == RECORDS as u64);
-    let rate = RECORDS as f64 / began.elapsed().as_secs_f64();
+    assert!(report.is_consistent() && report.records == records as u64);
+    let rate = records as f64 / began.elapsed().as_secs_f64();
     println!("{:<28} {rate:.0} records/s", "verification");
+    hashing();
+    println!("{:<28} {} MiB before the first question", "peak memory", peak_mib());
     let mut log = Log::open(&path, None).unwrap();
     let nobody = Filter { user: Some("nobody".to_owned()), ..Filter::default() };
     for (name, filter) in [("the newest 100", Filter::default()), ("nobody's records", nobody)] {
         let began = Instant::now();
         let mut found = 0;
         log.select(&filter, Some(100), |_| found += 1).unwrap();
-        println!("{name:<28} {:?} for {found} of {RECORDS}", began.elapsed());
+        println!("{name:<28} {:?} for {found} of {records}", began.elapsed());
     }
     let began = Instant::now();
     log.stats(&Filter::default()).unwrap();
-    println!("{:<28} {:?} for {RECORDS}", "numbers", began.elapsed());
+    println!("{:<28} {:?} for {records}", "numbers", began.elapsed());
+    println!("{:<28} {} MiB after the last one", "peak memory", peak_mib());
+}
+
+/// What verification cannot be quicker than: SHA-256 of as many bytes, on one thread.
+fn hashing() {
+    const ROUNDS: usize = 200_000;
+    let line = [b'x'; 852];
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        std::hint::black_box(Sha256::digest(std::hint::black_box(line)));
+    }
+    let rate = ROUNDS as f64 / began.elapsed().as_secs_f64();
+    println!("{:<28} {rate:.0} records/s on one thread", "SHA-256 alone");
+}
+
+/// The most memory that this process has had, in mebibytes.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.unwrap_or_default() / 1_024
 }
 
 fn median(samples: &[Duration]) -> Duration {

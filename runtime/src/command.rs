@@ -13,11 +13,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::audit::AppendError;
 use crate::bundle::Bundle;
-use crate::config::Config;
-use crate::launch::{Launch, launch};
+use crate::config::{Config, Process, Surroundings};
+use crate::launch::{Launch, launch, switch};
 use crate::mcp::server::Server;
 use crate::principal::Principal;
 use crate::serve::Runtime;
+use crate::transport::admin::{Admin, DEFAULT_SOCKET};
 use crate::transport::stdio::{self, Speaker};
 use http::Everybody;
 
@@ -187,12 +188,17 @@ pub fn run(
         Some(mxcp_schemas::document::user::Provider::Stdio) => Some(Transport::Stdio),
         _ => None,
     });
+    let admin = admin_socket(&Process)?;
     announce(runtime, "start", asked)?;
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = CancellationToken::new();
     let done = threads.block_on(async {
         // Whoever can reach the server can also stop it.
         tokio::spawn(stop_on(Signals::new()?, stop.clone()));
+        if let Some(path) = admin {
+            let admin = Admin::bind(&path)?;
+            tokio::spawn(admin.run(Arc::clone(runtime), stop.clone()));
+        }
         let server = Arc::new(Server::new(Arc::clone(runtime), config.transport.stateless));
         if asked == Some(Transport::Stdio) {
             let speaker = Speaker { principal, operator };
@@ -208,6 +214,13 @@ pub fn run(
     }
     runtime.trail().close();
     done
+}
+
+/// Where administrators ask, if they are to.
+fn admin_socket(around: &dyn Surroundings) -> anyhow::Result<Option<PathBuf>> {
+    let is_on = switch("MXCP_ADMIN_ENABLED", around)?.unwrap_or(false);
+    let path = around.variable("MXCP_ADMIN_SOCKET").filter(|path| !path.is_empty());
+    Ok(is_on.then(|| path.unwrap_or_else(|| DEFAULT_SOCKET.to_owned()).into()))
 }
 
 /// Records that the server begins or ends.

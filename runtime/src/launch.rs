@@ -234,7 +234,10 @@ fn make_folder(file: &Path) -> Result<(), LaunchError> {
 
 /// What a variable of the environment says, if it is set. A word that is neither yes nor no is refused:
 /// read as a no, a misspelt yes would leave calls unrecorded or the database writable.
-fn switch(name: &'static str, around: &dyn Surroundings) -> Result<Option<bool>, LaunchError> {
+pub(crate) fn switch(
+    name: &'static str,
+    around: &dyn Surroundings,
+) -> Result<Option<bool>, LaunchError> {
     let Some(value) = around.variable(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -262,6 +263,19 @@ pub fn get(address: SocketAddr, path: &str) -> u16 {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the server answers");
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("an HTTP status")
+}
+
+/// What the administrators' socket answers: the status, and the body.
+pub fn ask_admin(socket: &Path, path: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(socket).expect("the administrators' socket");
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("an option of the socket");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the server answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP response");
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    (status.expect("an HTTP status"), body.to_owned())
 }
 
 /// The path of a project's trail.

@@ -37,6 +37,8 @@ impl Weather {
         let port = free_port();
         let mut command = trail::serving(&project, &bundle, &[], port);
         trail::on_obedient_disk(&mut command, &project);
+        let socket = project.path("admin.sock");
+        command.env("MXCP_ADMIN_ENABLED", "true").env("MXCP_ADMIN_SOCKET", socket);
         Self { server: Server::spawn(command, port), project }
     }
 
@@ -55,6 +57,20 @@ impl Weather {
             503 => false,
             other => panic!("/readyz says {other}"),
         }
+    }
+
+    /// What administrators and their metrics are told about the trail.
+    fn is_in_trouble(&self) -> bool {
+        let socket = self.project.path("admin.sock");
+        let (status, health) = trail::ask_admin(&socket, "/health");
+        let health: Value = serde_json::from_str(&health).unwrap();
+        let (_, metrics) = trail::ask_admin(&socket, "/metrics");
+        let trouble = health["audit"]["trouble"].is_string();
+        assert_eq!(health["status"], if trouble { "degraded" } else { "ok" }, "{health}");
+        assert_eq!(status, if trouble { 503 } else { 200 }, "{health}");
+        let gauge = format!("\nmxcp_audit_trouble {}\n", u8::from(trouble));
+        assert!(metrics.contains(&gauge), "{health}\n{metrics}");
+        trouble
     }
 
     fn wait_until_ready(&self, ready: bool) {
@@ -106,10 +122,11 @@ fn strict_under(fault: &str) {
     for i in 50..53 {
         is_refused(&weather.ask(i));
     }
-    assert!(!weather.is_ready());
+    assert!(!weather.is_ready() && weather.is_in_trouble());
     weather.order("");
     // It recovers although nobody calls.
     weather.wait_until_ready(true);
+    assert!(!weather.is_in_trouble());
     for i in 60..63 {
         answered(&weather.ask(i).1, &mut answers);
     }

@@ -8,7 +8,7 @@ use mxcp_schemas::audit::CallerType;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{self, Context, Success};
-use super::era::{self, Era, Origin, Revision};
+use super::era::{self, Era, Origin, Revision, trace_id};
 use super::fault::Fault;
 use super::jsonrpc::{self, Code, Id, Message, Notification, Payload, Request};
 use super::list::Object;
@@ -391,10 +391,16 @@ impl Received<'_> {
 
     fn caller(&self, era: &Era<'_>, session: Option<&Arc<Session>>) -> Caller {
         let of_session = session.and_then(|session| session.client.as_deref());
+        // What a request says itself is nearer to it than what its transport says.
+        let of_transport = || {
+            let header = self.arrival.headers.as_ref()?.get("traceparent")?;
+            trace_id(header.to_str().ok()?)
+        };
+        let trace_id = era.meta.trace_id.as_deref().or_else(of_transport);
         Caller {
             client: era.meta.client.as_deref().or(of_session).map(Into::into),
             session_id: session.map(|session| session.id.as_str().into()),
-            trace_id: era.meta.trace_id.as_deref().map(Into::into),
+            trace_id: trace_id.map(Into::into),
             ..Caller::new(self.arrival)
         }
     }
