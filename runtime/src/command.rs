@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::audit::AppendError;
 use crate::bundle::Bundle;
-use crate::config::{Config, Process, Surroundings};
-use crate::launch::{Launch, launch, switch};
+use crate::config::{Config, Process, Surroundings, switch};
+use crate::launch::{Launch, launch};
 use crate::mcp::server::Server;
 use crate::principal::Principal;
 use crate::serve::Runtime;
@@ -197,7 +197,12 @@ pub fn run(
         tokio::spawn(stop_on(Signals::new()?, stop.clone()));
         if let Some(path) = admin {
             let admin = Admin::bind(&path)?;
-            tokio::spawn(admin.run(Arc::clone(runtime), stop.clone()));
+            let answers = admin.run(Arc::clone(runtime), stop.clone());
+            tokio::spawn(async {
+                if let Err(error) = answers.await {
+                    tracing::error!(%error, "administrators are not answered any more");
+                }
+            });
         }
         let server = Arc::new(Server::new(Arc::clone(runtime), config.transport.stateless));
         if asked == Some(Transport::Stdio) {

@@ -56,6 +56,22 @@ impl Surroundings for Process {
     }
 }
 
+/// What a variable of the environment says, if it is set. A word that is neither yes nor no is refused:
+/// read as a no, a misspelt yes would leave calls unrecorded or the database writable.
+///
+/// # Errors
+/// When it is such a word.
+pub fn switch(name: &'static str, around: &dyn Surroundings) -> Result<Option<bool>, ConfigError> {
+    let Some(value) = around.variable(name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(Some(true)),
+        "0" | "false" | "no" | "off" => Ok(Some(false)),
+        _ => Err(ConfigError::Switch { name, value }),
+    }
+}
+
 /// What a deployment sets, references resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -129,6 +145,14 @@ pub enum ConfigError {
         place: String,
         /// what is wrong
         problem: String,
+    },
+    /// A variable of the environment says neither yes nor no.
+    #[error("the environment variable `{name}` is `{value}`; it can be `true` or `false`")]
+    Switch {
+        /// the variable
+        name: &'static str,
+        /// what it holds
+        value: String,
     },
     /// A secret that the project needs is not there.
     #[error(

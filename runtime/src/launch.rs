@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mxcp_policy::jit::{self, Compiled};
 use mxcp_schemas::bundle::container::OpenError;
@@ -9,11 +10,17 @@ use mxcp_schemas::bundle::container::OpenError;
 use crate::audit::redact::Redactor;
 use crate::audit::{SettingsError, Trail, settings};
 use crate::bundle::{Accepted, Bundle, BundleError, RollbackError};
-use crate::config::{self, Config, ConfigError, Process, ReferenceError, Surroundings, Wanted};
+use crate::config::{
+    self, Config, ConfigError, Process, ReferenceError, Surroundings, Wanted, switch,
+};
 use crate::duckdb::secret::{self, SecretError};
 use crate::duckdb::{DuckError, Pool, Settings};
 use crate::limits::{Limits, UnknownLimit};
 use crate::serve::{Around, Linked, Runtime, StartError};
+
+/// How long after the start conditions begin to be compiled, in milliseconds: the first calls have the
+/// processors for themselves, and a server that ends before has compiled nothing in vain.
+pub const COMPILE_DELAY_MS: u64 = 1_000;
 
 /// How a runtime is started.
 #[derive(Debug, Clone, Default)]
@@ -53,14 +60,6 @@ pub enum LaunchError {
     /// A limit is not known.
     #[error(transparent)]
     Limit(#[from] UnknownLimit),
-    /// A variable of the environment says neither yes nor no.
-    #[error("the environment variable `{name}` is `{value}`; it can be `true` or `false`")]
-    Switch {
-        /// the variable
-        name: &'static str,
-        /// what it holds
-        value: String,
-    },
     /// A reference in the project's own configuration leads nowhere.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -232,80 +231,24 @@ fn make_folder(file: &Path) -> Result<(), LaunchError> {
         .map_err(|source| LaunchError::Folder { path: folder.to_owned(), source })
 }
 
-/// What a variable of the environment says, if it is set. A word that is neither yes nor no is refused:
-/// read as a no, a misspelt yes would leave calls unrecorded or the database writable.
-pub(crate) fn switch(
-    name: &'static str,
-    around: &dyn Surroundings,
-) -> Result<Option<bool>, LaunchError> {
-    let Some(value) = around.variable(name).filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(Some(true)),
-        "0" | "false" | "no" | "off" => Ok(Some(false)),
-        _ => Err(LaunchError::Switch { name, value }),
-    }
-}
-
-/// Compiles the conditions on a thread of its own. Whatever goes wrong with that, they are interpreted.
+/// Compiles the conditions on a thread of its own, a while after the start. Whatever goes wrong with
+/// that, they are interpreted.
 fn compile_in_background(runtime: &Runtime) {
     let predicates = runtime.machinery().predicates();
     if predicates.is_empty() {
         return;
     }
-    let compile = move || match jit::compile(&*predicates) {
-        Ok(Compiled { compiled, interpreted }) => {
-            tracing::debug!(compiled, interpreted, "conditions are machine code");
+    let compile = move || {
+        std::thread::sleep(Duration::from_millis(COMPILE_DELAY_MS));
+        match jit::compile(&*predicates) {
+            Ok(Compiled { compiled, interpreted }) => {
+                tracing::debug!(compiled, interpreted, "conditions are machine code");
+            }
+            Err(error) => tracing::info!(%error, "conditions are interpreted"),
         }
-        Err(error) => tracing::info!(%error, "conditions are interpreted"),
     };
     let thread = std::thread::Builder::new().name("mxcp-compile".to_owned()).spawn(compile);
     if let Err(error) = thread {
         tracing::info!(%error, "conditions are interpreted");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    /// One variable is set.
-    struct One(&'static str, &'static str);
-
-    impl Surroundings for One {
-        fn variable(&self, name: &str) -> Option<String> {
-            (name == self.0).then(|| self.1.to_owned())
-        }
-
-        fn file(&self, _: &Path) -> io::Result<Vec<u8>> {
-            Err(io::ErrorKind::NotFound.into())
-        }
-
-        fn mode(&self, _: &Path) -> Option<u32> {
-            None
-        }
-    }
-
-    #[test]
-    fn a_switch_says_yes_or_no_or_is_refused() {
-        let read = |text| switch("MXCP_AUDIT_ENABLED", &One("MXCP_AUDIT_ENABLED", text));
-        for (text, expected) in [
-            ("", None),
-            ("1", Some(true)),
-            ("True", Some(true)),
-            ("on", Some(true)),
-            ("0", Some(false)),
-            ("FALSE", Some(false)),
-            ("no", Some(false)),
-        ] {
-            assert_eq!(read(text).unwrap(), expected, "{text}");
-        }
-        for text in ["ture", "maybe", "2", " true"] {
-            assert!(matches!(read(text), Err(LaunchError::Switch { .. })), "{text}");
-        }
-        assert_eq!(switch("MXCP_READONLY", &One("OTHER", "1")).unwrap(), None);
     }
 }

@@ -6,16 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::pace::Pace;
 use super::refusal::Refusals;
 
 /// Records that wait to be written, at most.
 pub const QUEUE_RECORDS_MAX: usize = 10_000;
 /// Bytes of the records that wait, at most.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Batch durability: how long a record waits to be written, at most, in milliseconds.
-pub const BATCH_WAIT_MS: u64 = 100;
-/// Batch durability: how many records are waited for, at most.
-pub const BATCH_RECORDS: usize = 1_000;
 
 /// What became of a record: its number, or why it is not on disk.
 pub(super) type Outcome = Result<u64, Arc<str>>;
@@ -80,21 +77,34 @@ pub(super) struct Shared {
     bundle: Mutex<Option<Arc<str>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     entries: Vec<Entry>,
     bytes: usize,
     since: Option<Instant>,
+    pace: Pace,
+    /// how many entries wake the writer, while it sleeps
+    wakes_at: Option<usize>,
     urgent: bool,
     closing: bool,
     gone: bool,
 }
 
 impl Shared {
-    /// An empty queue.
-    pub(super) fn new() -> Self {
+    /// An empty queue of a trail, strict or in batches.
+    pub(super) fn new(strict: bool) -> Self {
+        let queue = Queue {
+            entries: Vec::new(),
+            bytes: 0,
+            since: None,
+            pace: Pace::new(strict),
+            wakes_at: None,
+            urgent: false,
+            closing: false,
+            gone: false,
+        };
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
             work: Condvar::new(),
             origin: Instant::now(),
             commit_began_us: AtomicU64::new(0),
@@ -115,9 +125,7 @@ impl Shared {
             return Err(body);
         }
         queue.push(Entry { body, ticket: None });
-        if queue.entries.len() == 1 || queue.entries.len() == BATCH_RECORDS {
-            self.work.notify_one();
-        }
+        self.wake(queue);
         Ok(())
     }
 
@@ -131,30 +139,41 @@ impl Shared {
         if queue.is_full(body.len(), 2) {
             return Err(Refused::Full);
         }
-        queue.urgent = true;
+        queue.urgent |= queue.pace.hurries();
         queue.push(Entry { body, ticket: Some(ticket) });
-        drop(queue);
-        self.work.notify_one();
+        self.wake(queue);
         Ok(())
     }
 
-    /// Waits for something to write. With `gather`, waits a while for more; with `not_before`,
+    /// Wakes the writer if it sleeps and has something to do.
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        let (entries, urgent) = (queue.entries.len(), queue.urgent);
+        if queue.wakes_at.take_if(|at| urgent || entries >= *at).is_some() {
+            drop(queue);
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits for something to write, and for as much of it as the pace says; with `not_before`,
     /// until then at least unless the trail closes; and until `tick` at most.
-    pub(super) fn next(&self, gather: bool, not_before: Option<Instant>, tick: Instant) -> Work {
+    pub(super) fn next(&self, not_before: Option<Instant>, tick: Instant) -> Work {
         let mut queue = lock(&self.queue);
+        let meanwhile = queue.entries.len();
         loop {
             let now = Instant::now();
             let paused = not_before.filter(|at| *at > now && !queue.closing);
             let due = if queue.entries.is_empty() {
                 None
-            } else if !gather || queue.is_due() {
+            } else if queue.is_due() {
                 Some(now)
             } else {
-                Some(queue.since.unwrap_or(now) + Duration::from_millis(BATCH_WAIT_MS))
+                Some(queue.since.unwrap_or(now) + queue.pace.wait())
             };
             let due = due.map(|at| paused.map_or(at, |pause| at.max(pause)));
             if due.is_some_and(|at| at <= now) {
-                return Work::Entries(queue.take());
+                let entries = queue.take();
+                queue.pace.took(entries.len(), meanwhile);
+                return Work::Entries(entries);
             }
             if queue.closing && queue.entries.is_empty() {
                 return Work::Closed;
@@ -164,8 +183,10 @@ impl Shared {
             }
             let until = due.map_or(tick, |at| at.min(tick));
             let wait = until.saturating_duration_since(now);
+            queue.wakes_at = Some(if queue.entries.is_empty() { 1 } else { queue.pace.wanted() });
             (queue, _) =
                 self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
+            queue.wakes_at = None;
         }
     }
 
@@ -173,7 +194,7 @@ impl Shared {
     pub(super) fn put_back(&self, mut entries: Vec<Entry>) {
         let mut queue = lock(&self.queue);
         queue.bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
-        queue.urgent |= entries.iter().any(|entry| entry.ticket.is_some());
+        queue.urgent |= queue.pace.hurries() && entries.iter().any(|entry| entry.ticket.is_some());
         entries.append(&mut queue.entries);
         queue.entries = entries;
         queue.since.get_or_insert_with(Instant::now);
@@ -241,7 +262,7 @@ impl Queue {
 
     /// Whether more is not waited for.
     fn is_due(&self) -> bool {
-        self.closing || self.urgent || self.entries.len() >= BATCH_RECORDS
+        self.closing || self.urgent || self.entries.len() >= self.pace.wanted()
     }
 
     fn push(&mut self, entry: Entry) {

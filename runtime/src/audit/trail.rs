@@ -194,7 +194,7 @@ impl Trail {
         let voice = signing.map(|signing| Voice::new(signing, found.chain.seq)).transpose();
         let voice = voice.map_err(fail("starting its checkpoints"))?;
         sidecar.set_key(voice.as_ref().map(|voice| voice.key.public()));
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(config.durability == Durability::Strict));
         let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found, voice);
         let key = if let Loaded::Found(head) = &loaded { head.key.as_deref() } else { None };
         writer.begin(key).map_err(fail("writing to it"))?;

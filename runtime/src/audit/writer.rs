@@ -1,8 +1,8 @@
 //! The thread that writes a trail.
 //!
 //! It takes whatever waits, seals it into the chain, writes it in one piece and syncs once for
-//! all of it: while one sync is under way the next group gathers by itself, so a lone call waits
-//! for nothing but its own sync. A write or sync that fails is never repeated on the same file:
+//! all of it: while one sync is under way the next group gathers, so a lone call waits for nothing
+//! but its own sync. A write or sync that fails is never repeated on the same file:
 //! what is on disk is unknown then. The segment is left as it is, and the next one begins with a
 //! `gap` record that names the numbers in doubt; those numbers are never used again.
 
@@ -149,7 +149,7 @@ impl Writer {
         // Whoever still waits when this thread ends, for whatever reason, must learn of it.
         let _guard = Abandon(Arc::clone(&self.shared));
         loop {
-            match self.shared.next(!self.strict, self.retry_at, self.tick()) {
+            match self.shared.next(self.retry_at, self.tick()) {
                 Work::Entries(entries) => self.commit(entries),
                 Work::Tick => {}
                 Work::Closed => break,

@@ -195,3 +195,27 @@ fn mistakes_are_told_with_their_line() {
     let error = World::with("mxcp: 1\ntransport:\n  provder: stdio\n").error();
     assert!(error.contains("line 3") && error.contains("provder"), "{error}");
 }
+
+#[test]
+fn a_switch_says_yes_or_no_or_is_refused() {
+    let read = |text| {
+        let mut world = World::default();
+        world.variables.insert("MXCP_AUDIT_ENABLED", text);
+        switch("MXCP_AUDIT_ENABLED", &world)
+    };
+    for (text, expected) in [
+        ("", None),
+        ("1", Some(true)),
+        ("True", Some(true)),
+        ("on", Some(true)),
+        ("0", Some(false)),
+        ("FALSE", Some(false)),
+        ("no", Some(false)),
+    ] {
+        assert_eq!(read(text).unwrap(), expected, "{text}");
+    }
+    for text in ["ture", "maybe", "2", " true"] {
+        assert!(matches!(read(text), Err(ConfigError::Switch { .. })), "{text}");
+    }
+    assert_eq!(switch("MXCP_READONLY", &World::default()).unwrap(), None);
+}

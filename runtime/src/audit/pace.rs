@@ -1,0 +1,124 @@
+//! When the writer takes what waits.
+//!
+//! A commit costs about the same for one record as for ten, so where many calls are under way it is
+//! cheaper for all of them that the next record is waited for. How many come is learnt from those
+//! that came: a lone caller never waits for anybody, and nobody waits for more than have come of
+//! late.
+
+use std::time::Duration;
+
+/// Batch durability: how long a record waits to be written, at most, in milliseconds.
+pub const BATCH_WAIT_MS: u64 = 100;
+/// Batch durability: how many records are waited for, at most.
+pub const BATCH_RECORDS: usize = 1_000;
+/// Strict durability: how long a record waits for others to share its sync, at most, in microseconds.
+pub const STRICT_WAIT_US: u64 = 500;
+/// Strict durability: how many records are waited for, at most.
+pub const STRICT_RECORDS_MAX: usize = 64;
+/// So many commits in a row must have been full, and have kept others waiting, until more records
+/// are waited for.
+const FULL_COMMITS: u32 = 4;
+
+/// How many records are waited for, and how long.
+#[derive(Debug)]
+pub(super) enum Pace {
+    /// Whoever reports a record does not wait for it.
+    Batch,
+    /// Somebody waits for each record.
+    Strict(Gather),
+}
+
+/// How many records share a sync.
+#[derive(Debug)]
+pub(super) struct Gather {
+    wanted: usize,
+    full: u32,
+}
+
+impl Pace {
+    /// The pace of a trail, strict or in batches.
+    pub(super) const fn new(strict: bool) -> Self {
+        if strict { Self::Strict(Gather { wanted: 1, full: 0 }) } else { Self::Batch }
+    }
+
+    /// How many records are enough.
+    pub(super) const fn wanted(&self) -> usize {
+        match self {
+            Self::Batch => BATCH_RECORDS,
+            Self::Strict(gather) => gather.wanted,
+        }
+    }
+
+    /// How long the first record waits for the others.
+    pub(super) const fn wait(&self) -> Duration {
+        match self {
+            Self::Batch => Duration::from_millis(BATCH_WAIT_MS),
+            Self::Strict(_) => Duration::from_micros(STRICT_WAIT_US),
+        }
+    }
+
+    /// Whether records for which somebody waits hurry the others.
+    pub(super) const fn hurries(&self) -> bool {
+        matches!(self, Self::Batch)
+    }
+
+    /// Learns from a commit: how many records it takes, and how many of them had come before the
+    /// one before it ended.
+    pub(super) fn took(&mut self, records: usize, meanwhile: usize) {
+        if let Self::Strict(gather) = self {
+            gather.took(records, meanwhile);
+        }
+    }
+}
+
+impl Gather {
+    fn took(&mut self, records: usize, meanwhile: usize) {
+        if records < self.wanted {
+            // These are all that come in the time.
+            *self = Self { wanted: records.max(1), full: 0 };
+        } else if meanwhile == 0 {
+            self.full = 0;
+        } else {
+            self.full += 1;
+            if self.full == FULL_COMMITS {
+                let wanted = self.wanted + self.wanted.div_ceil(2);
+                *self = Self { wanted: wanted.min(STRICT_RECORDS_MAX), full: 0 };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(pace: &mut Pace, commits: u32, records: usize, meanwhile: usize) -> usize {
+        (0..commits).for_each(|_| pace.took(records, meanwhile));
+        pace.wanted()
+    }
+
+    #[test]
+    fn a_lone_caller_never_waits() {
+        assert_eq!(wanted(&mut Pace::new(true), 1_000, 1, 0), 1);
+    }
+
+    #[test]
+    fn as_many_are_waited_for_as_come() {
+        let mut pace = Pace::new(true);
+        assert_eq!(wanted(&mut pace, FULL_COMMITS - 1, 1, 1), 1);
+        assert_eq!(wanted(&mut pace, 1, 1, 1), 2);
+        assert_eq!(wanted(&mut pace, FULL_COMMITS, 2, 1), 3);
+        // A full commit that kept nobody waiting asks for no more.
+        assert_eq!(wanted(&mut pace, 100, 3, 0), 3);
+        assert_eq!(wanted(&mut pace, 1, 2, 1), 2);
+        assert_eq!(wanted(&mut pace, 1, 0, 0), 1);
+        assert_eq!(wanted(&mut pace, 1_000, 10_000, 9_000), STRICT_RECORDS_MAX);
+    }
+
+    #[test]
+    fn batches_do_not_change() {
+        let mut pace = Pace::new(false);
+        assert_eq!(wanted(&mut pace, 100, 3, 3), BATCH_RECORDS);
+        assert!(pace.hurries() && !Pace::new(true).hurries());
+    }
+}
