@@ -200,8 +200,9 @@ impl<'t> Walk<'t> {
         let parts: Vec<Weight> = receiver.iter().chain(args).map(|arg| self.weight(*arg)).collect();
         let steps = parts.iter().fold(2_u64, |all, part| all.saturating_add(part.steps));
         let sum = parts.iter().fold(0_u64, |all, part| all.saturating_add(part.size));
-        let product =
-            parts.iter().fold(1_u64, |all, part| all.saturating_mul(part.size.max(1) + 1));
+        let product = parts
+            .iter()
+            .fold(1_u64, |all, part| all.saturating_mul(part.size.max(1).saturating_add(1)));
         let looked = match function::find(name).map_or(Cost::Linear, |function| function.cost) {
             Cost::Constant => 0,
             Cost::Scan => sum / BYTES_PER_SCAN_STEP,
@@ -211,7 +212,9 @@ impl<'t> Walk<'t> {
         let item = parts.first().map_or(1, |first| first.item.max(first.size));
         let size = match name {
             "replace" | "format" => product,
-            "join" => parts.first().map_or(1, |list| list.size.saturating_mul(list.item + 1)),
+            "join" => parts
+                .first()
+                .map_or(1, |list| list.size.saturating_mul(list.item.saturating_add(1))),
             "lists.range" => 10_000,
             _ if is_sized(self.typed.ty(id)) => sum.max(1),
             _ => 1,
@@ -394,6 +397,17 @@ mod tests {
                 < cost("text.contains('a')", &environment(None, None, Some(10_000)))
         );
         assert!(cost("[1, 2].exists(n, n > 1)", &one) < cost("rows.exists(n, true)", &one));
+    }
+
+    #[test]
+    fn sums_and_products_stop_at_the_largest_number() {
+        let environment = environment(None, None, None);
+        for text in [
+            "(text + text).replace(text, text).replace(text, text).replace(text, text).replace(text, text)",
+            "[text].map(v, text.replace(text, text).replace(text, text).replace(text, text).replace(text, text).replace(text, text)).join(text)",
+        ] {
+            assert_eq!(cost(&format!("{text}.contains({text})"), &environment), u64::MAX, "{text}");
+        }
     }
 
     #[test]
