@@ -65,6 +65,7 @@ fn good_conditions_have_nothing_to_be_told() {
         "user.department != 'hr' && patient_id > 10",
         "end_date - start_date > duration('720h')",
         "start_date < '2024-01-01' || end_date >= '2024-01-01T00:00:00Z'",
+        "start_date in ['2024-01-01', '2024-12-24'] || start_date in [end_date, dyn(1)]",
         "response.salary > 1000.0 && user.role == 'x'",
         "has(response.owner) && response.owner == 'me'",
         "response.address.street.startsWith('a')",
@@ -94,6 +95,11 @@ fn mistakes_are_told_at_their_place() {
         ("size(user.role) == 2 && undefined_fn(1)", "unknown-function at `undefined_fn`"),
         ("(end_date - start_date).getDays() > 3", "unknown-function at `getDays`"),
         ("timestamp.now() > start_date", "unknown-function at `timestamp.now()`"),
+        ("start_date in ['2024-01-01', 2]", "never-equal at `start_date in ['2024-01-01', 2]`"),
+        (
+            "end_date - start_date in [start_date]",
+            "never-equal at `end_date - start_date in [start_date]`",
+        ),
         ("user.role in 'admin'", "wrong-types at `'admin'`"),
         ("start_date < 'yesterday'", "bad-literal at `'yesterday'`"),
         ("user.role == 'a' || 'b'", "wrong-types at `'b'`"),
@@ -198,6 +204,20 @@ fn expressions_have_the_values_of_the_specification() {
         ("1.5e3", "1500.0"),
         ("'abc'.size() + [1].size()", "4"),
         ("dyn([1, 'a', 2.0])[2] == 2", "true"),
+        ("[1 in {1: 2}, 1u in {1: 2}, dyn(1.0) in {1: 2}, 1.5 in {}]", "[true, true, true, false]"),
+        ("[int(-0.9), int(-1.9)]", "[0, -1]"),
+        (
+            "[0.0, -0.0, 0.0001, 0.00001, 1.5e-7, 123456.7, 999999.0, 1e6, -1234567.0].map(d, string(d))",
+            "[\"0\", \"-0\", \"0.0001\", \"1e-05\", \"1.5e-07\", \"123456.7\", \"999999\", \"1e+06\", \"-1.234567e+06\"]",
+        ),
+        (
+            "[1e20, 1.5e300, 4.9e-324, 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0].map(d, string(d))",
+            "[\"1e+20\", \"1.5e+300\", \"5e-324\", \"Infinity\", \"-Infinity\", \"NaN\"]",
+        ),
+        (
+            "[uint(0.9), uint(-0.0), uint(18446744073709549568.0)]",
+            "[0u, 0u, 18446744073709549568u]",
+        ),
     ] {
         assert_eq!(values(text, &[]), expected, "{text}");
     }
@@ -209,6 +229,12 @@ fn expressions_have_the_values_of_the_specification() {
         ("{'a': 1, 'a': 2}", "error: a key stands twice"),
         ("[1, 0].exists(x, 1 / x == 5)", "error: division by zero"),
         ("dyn('a') + dyn(1)", "error: `_+_` takes no (string, int)"),
+        ("dyn(null) in {'a': 1}", "error: `@in` takes no (null_type, map)"),
+        ("dyn([1]) in {}", "error: `@in` takes no (list, map)"),
+        ("uint(-0.5)", "error: `uint`: the number is out of range"),
+        ("uint(18446744073709551616.0)", "error: `uint`: the number is out of range"),
+        ("uint(double('NaN'))", "error: `uint`: the number is out of range"),
+        ("int(9223372036854775808.0)", "error: `int`: the number is out of range"),
         ("dyn(1).all(x, x)", "error: `a comprehension` takes no (int)"),
     ] {
         assert_eq!(values(text, &[]), expected, "{text}");

@@ -226,6 +226,16 @@ impl<'a> List<'a> {
     }
 }
 
+impl Value<'_> {
+    /// Whether a map may be asked for it: doubles are no keys, but may equal one.
+    pub(crate) const fn can_be_key(&self) -> bool {
+        matches!(
+            self,
+            Self::String(_) | Self::Int(_) | Self::Uint(_) | Self::Bool(_) | Self::Double(_)
+        )
+    }
+}
+
 impl<'a> Map<'a> {
     /// Number of entries.
     pub const fn len(&self) -> usize {

@@ -1,5 +1,7 @@
 //! Equality, order and membership, and texts that stand for times.
 
+use std::ops::Range;
+
 use mxcp_policy::function::time;
 use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::Const;
@@ -97,9 +99,16 @@ impl Checker<'_> {
         if let (Ty::Timestamp | Ty::Duration, Kind::List(items)) =
             (item.clone().required(), self.typed.tree.get(right).kind.clone())
         {
+            let mut stranger = None;
             for (id, _) in items {
                 let ty = self.typed.ty(id).clone();
-                self.coerce(left, item.clone(), id, ty);
+                let (_, ty) = self.coerce(left, item.clone(), id, ty);
+                if !self.comparable(item, &ty) {
+                    stranger.get_or_insert(ty);
+                }
+            }
+            if let Some(stranger) = stranger {
+                self.never_among(range, item, &stranger);
             }
             return;
         }
@@ -110,10 +119,14 @@ impl Checker<'_> {
         }
         self.item_choices(left, right);
         if !self.comparable(item, element) {
-            let (item, element) = (self.infer.resolve(item), self.infer.resolve(element));
-            let message = format!("{item} is never among values of type {element}");
-            self.report(Finding::new(&NEVER_EQUAL, range, message));
+            self.never_among(range, item, element);
         }
+    }
+
+    fn never_among(&mut self, range: Range<usize>, item: &Ty, element: &Ty) {
+        let (item, element) = (self.infer.resolve(item), self.infer.resolve(element));
+        let message = format!("{item} is never among values of type {element}");
+        self.report(Finding::new(&NEVER_EQUAL, range, message));
     }
 
     pub(super) fn operator(&mut self, id: ExprId, op: Binary, left: ExprId, right: ExprId) -> Ty {

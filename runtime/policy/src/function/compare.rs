@@ -206,7 +206,7 @@ pub(crate) fn contains<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a>
                 found => Value::Bool(found.is_some()),
             }
         }
-        [key, Value::Map(map)] => match call.spend(map.search_steps()) {
+        [key, Value::Map(map)] if key.can_be_key() => match call.spend(map.search_steps()) {
             Ok(()) => Value::Bool(map.get(key, call.arena).is_some()),
             Err(error) => error,
         },

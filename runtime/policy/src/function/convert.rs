@@ -62,7 +62,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function {
         name: "string",
         doc: "The value as text.",
-        examples: &[("string(12)", "\"12\""), ("string(true)", "\"true\"")],
+        examples: &[
+            ("string(12)", "\"12\""),
+            ("string(true)", "\"true\""),
+            ("string(1500.5)", "\"1500.5\""),
+            ("string(1500000.5)", "\"1.5000005e+06\""),
+        ],
         overloads: overloads! {
             global "string_to_string" [String] String;
             global "bool_to_string" [Bool] String;
@@ -193,7 +198,8 @@ fn uint<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         [Value::Int(value)] => {
             u64::try_from(value).map_or_else(|_| range(call, "uint"), Value::Uint)
         }
-        [Value::Double(value)] if value > -1.0 && value < 18_446_744_073_709_551_616.0 => {
+        // What is less than 0 is out of range, also where it would be rounded to 0.
+        [Value::Double(value)] if (0.0..18_446_744_073_709_551_616.0).contains(&value) => {
             Value::Uint(value as u64)
         }
         [Value::Double(_)] => range(call, "uint"),
@@ -227,7 +233,7 @@ fn string<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
         [Value::Uint(value)] => {
             return Value::text(bumpalo::format!(in call.arena, "{value}",).into_bump_str());
         }
-        [Value::Double(value)] => double_text(value),
+        [Value::Double(value)] => short_double_text(value),
         [Value::Bytes(bytes)] => match std::str::from_utf8(bytes) {
             Ok(text) => return Value::text(text),
             Err(_) => {
@@ -248,6 +254,19 @@ pub(super) fn double_text(value: f64) -> std::string::String {
         return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     value.to_string()
+}
+
+/// A double as short text: with an exponent where it has more than six digits before the point or more
+/// than three zeros behind it, as other implementations of CEL write it.
+fn short_double_text(value: f64) -> std::string::String {
+    let scientific = format!("{value:e}");
+    match scientific.split_once('e').map(|(digits, power)| (digits, power.parse::<i32>())) {
+        Some((digits, Ok(power))) if value.is_finite() && !(-4..6).contains(&power) => {
+            let sign = if power < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", power.abs())
+        }
+        _ => double_text(value),
+    }
 }
 
 fn boolean<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {

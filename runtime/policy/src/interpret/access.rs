@@ -114,17 +114,10 @@ impl<'a> Machine<'a> {
         key: Value<'a>,
     ) -> Result<Option<Value<'a>>, Value<'a>> {
         match source {
-            Value::Map(map) => match key {
-                Value::String(_)
-                | Value::Int(_)
-                | Value::Uint(_)
-                | Value::Bool(_)
-                | Value::Double(_) => {
-                    self.call.spend(map.search_steps())?;
-                    Ok(map.get(&key, self.call.arena))
-                }
-                other => Err(self.call.no_overload("_[_]", &[source, other])),
-            },
+            Value::Map(map) if key.can_be_key() => {
+                self.call.spend(map.search_steps())?;
+                Ok(map.get(&key, self.call.arena))
+            }
             Value::List(list) => match whole(key) {
                 Some(index) => {
                     let index = usize::try_from(index).ok();
