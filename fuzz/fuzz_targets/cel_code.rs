@@ -5,14 +5,10 @@
 #[path = "../../runtime/policy/tests/machine/random.rs"]
 mod random;
 
-use std::sync::atomic::AtomicU8;
-
-use bumpalo::Bump;
 use libfuzzer_sys::fuzz_target;
+use mxcp_policy::agreement::{Ways, WaysError};
 use mxcp_policy::datum::{Datum, Instant, List, Symbols};
-use mxcp_policy::interpret::{Engine, Inputs, Outcome, Request};
-use mxcp_policy::jit::{self, Verdict};
-use mxcp_policy::predicate::Predicate;
+use mxcp_policy::interpret::{Inputs, Request};
 use mxcp_policy::verify::Layout;
 
 const LAYOUT: Layout = Layout { user: 3, params: 3, response: true };
@@ -20,10 +16,11 @@ const LAYOUT: Layout = Layout { user: 3, params: 3, response: true };
 fuzz_target!(|bytes: &[u8]| {
     let Some((&variant, bytes)) = bytes.split_first() else { return };
     let mut symbols = Symbols::default();
-    let Ok(predicate) = Predicate::link(&random::program(bytes), &LAYOUT, &mut symbols) else {
-        return;
+    let ways = match Ways::link(&random::program(bytes), &LAYOUT, &mut symbols) {
+        Ok(ways) => ways,
+        Err(WaysError::Link(_)) => return,
+        Err(error) => panic!("{error}"),
     };
-    jit::compile_all([&predicate]).expect("machine code can be had");
     let text = |text: &str| Datum::String(symbols.text(text));
     let odd = variant & 1 == 1;
     let list: List = [text("b"), Datum::Int(3), Datum::Null].into_iter().collect();
@@ -52,15 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
         response: Some(&response),
         request: &request,
     };
-    let arena = Bump::new();
-    let expected = predicate.evaluate_with(Engine::Interpreter, &inputs, &arena);
-    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
-    for memory in [&[][..], &memory, &memory] {
-        match predicate.verdict(&inputs, memory, &arena) {
-            Some(Verdict::True) => assert_eq!(expected, Outcome::True),
-            Some(Verdict::False) => assert_eq!(expected, Outcome::False),
-            Some(Verdict::Error) => assert!(matches!(expected, Outcome::Error(_))),
-            Some(Verdict::Unsure) | None => {}
-        }
+    if let Err(disagreement) = ways.run(&inputs) {
+        panic!("{disagreement}");
     }
 });

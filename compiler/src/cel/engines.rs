@@ -1,18 +1,17 @@
 //! Compiled conditions against interpreted ones: over generated conditions and data, machine code
 //! that says true or false says what the interpreter says, and nothing else unless that errs.
 
-use bumpalo::Bump;
+use mxcp_policy::agreement::Ways;
 use mxcp_policy::datum::{Datum, Instant, List, Span, Symbols};
-use mxcp_policy::interpret::{Engine, Inputs, Outcome, Request};
-use mxcp_policy::jit::{self, Verdict};
-use mxcp_policy::predicate::Predicate;
+use mxcp_policy::interpret::{Inputs, Outcome, Request};
 use mxcp_policy::ty::Ty;
 use mxcp_policy::verify::Layout;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::sync::atomic::AtomicU8;
 
 use super::{Environment, condition, expression_plainly};
+
+const LAYOUT: Layout = Layout { user: 11, params: 7, response: true };
 
 fn environment() -> Environment {
     Environment {
@@ -191,6 +190,18 @@ struct Data {
     request: Request,
 }
 
+impl Data {
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            user: &self.user,
+            user_map: &Datum::Null,
+            params: &self.params,
+            response: Some(&self.response),
+            request: &self.request,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Given {
     role: Value,
@@ -268,39 +279,10 @@ fn agree(text: &str, given: &Given, plain: bool) -> Result<(), TestCaseError> {
     // Some combinations do not pass the checker.
     let Some((program, _)) = compiled else { return Ok(()) };
     let mut symbols = Symbols::default();
-    let layout = Layout { user: 11, params: 7, response: true };
-    let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
-    let report = jit::compile_all([&predicate]).unwrap();
-    prop_assert_eq!(report.compiled, 1);
+    let ways = Ways::link(&program, &LAYOUT, &mut symbols).unwrap();
     let data = data(given, &symbols);
-    let inputs = Inputs {
-        user: &data.user,
-        user_map: &Datum::Null,
-        params: &data.params,
-        response: Some(&data.response),
-        request: &data.request,
-    };
-    let arena = Bump::new();
-    let expected = predicate.evaluate_with(Engine::Interpreter, &inputs, &arena);
-    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
-    for memory in [&[][..], &memory, &memory] {
-        let verdict = predicate.verdict(&inputs, memory, &arena).unwrap();
-        let right = match verdict {
-            Verdict::True => expected == Outcome::True,
-            Verdict::False => expected == Outcome::False,
-            Verdict::Error => matches!(expected, Outcome::Error(_)),
-            Verdict::Unsure => true,
-        };
-        prop_assert!(right, "{}: compiled {:?}, interpreted {:?}", text, verdict, expected);
-        prop_assert_eq!(&predicate.evaluate_remembering(&inputs, memory, &arena), &expected);
-    }
-    // A condition without machine code remembers and recalls by itself.
-    let interpreted = Predicate::link(&program, &layout, &mut symbols).unwrap();
-    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
-    for _ in 0..2 {
-        let told = interpreted.evaluate_remembering(&inputs, &memory, &arena);
-        prop_assert_eq!(&told, &expected);
-    }
+    let agreed = ways.run(&data.inputs());
+    prop_assert!(agreed.is_ok(), "{}: {:?}", text, agreed);
     Ok(())
 }
 
@@ -354,24 +336,11 @@ fn machine_code_is_seldom_unsure() {
             let (compiled, found) = compile(&text, &environment());
             let (program, _) = compiled.unwrap_or_else(|| panic!("{text}: {found:?}"));
             let mut symbols = Symbols::default();
-            let layout = Layout { user: 11, params: 7, response: true };
-            let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
-            jit::compile_all([&predicate]).unwrap();
+            let ways = Ways::link(&program, &LAYOUT, &mut symbols).unwrap();
             let data = data(&given, &symbols);
-            let inputs = Inputs {
-                user: &data.user,
-                user_map: &Datum::Null,
-                params: &data.params,
-                response: Some(&data.response),
-                request: &data.request,
-            };
-            let arena = Bump::new();
-            let expected = match predicate.evaluate_with(Engine::Interpreter, &inputs, &arena) {
-                Outcome::True => Verdict::True,
-                Outcome::False => Verdict::False,
-                Outcome::Error(failure) => panic!("{text}: {failure:?}"),
-            };
-            assert_eq!(predicate.verdict(&inputs, &[], &arena), Some(expected), "{text} {plain}");
+            let agreed = ways.run(&data.inputs()).unwrap();
+            assert!(agreed.sure, "{text} {plain}");
+            assert!(matches!(agreed.outcome, Outcome::True | Outcome::False), "{text}: {agreed:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod action;
+pub mod agreement;
 pub mod datum;
 pub mod function;
 pub mod interpret;

@@ -20,7 +20,6 @@ pub(crate) struct Context<'a> {
     /// steps left
     pub(super) budget: u64,
     pub(super) user: *const Datum,
-    pub(super) user_map: *const Datum,
     pub(super) params: *const Datum,
     pub(super) response: *const Datum,
     /// one byte for each part, or null where nothing is remembered
@@ -33,18 +32,19 @@ pub(crate) struct Context<'a> {
     pub(super) machine: Option<&'a mut Machine<'a>>,
     pub(super) predicate: &'a Predicate,
     pub(super) inputs: &'a Inputs<'a>,
-    pub(super) remembered: &'a [AtomicU8],
     pub(super) arena: &'a Bump,
 }
 
 pub(super) const BUDGET: i32 = offset(offset_of!(Context<'_>, budget));
 pub(super) const USER: i32 = offset(offset_of!(Context<'_>, user));
-pub(super) const USER_MAP: i32 = offset(offset_of!(Context<'_>, user_map));
 pub(super) const PARAMS: i32 = offset(offset_of!(Context<'_>, params));
 pub(super) const RESPONSE: i32 = offset(offset_of!(Context<'_>, response));
 pub(super) const MEMORY: i32 = offset(offset_of!(Context<'_>, memory));
 pub(super) const REQUEST: i32 = offset(offset_of!(Context<'_>, request));
 pub(super) const RESULT: i32 = offset(offset_of!(Context<'_>, result));
+pub(super) const INPUTS: i32 = offset(offset_of!(Context<'_>, inputs));
+/// Where the inputs have the caller as a map.
+pub(super) const USER_MAP: i32 = offset(offset_of!(Inputs<'_>, user_map));
 
 /// Bytes of a value, and of a datum.
 pub(super) const SIZE: i32 = offset(size_of::<Value<'_>>());
@@ -117,7 +117,6 @@ impl<'a> Context<'a> {
         Self {
             budget: MAX_STEPS - predicate.code.len() as u64,
             user: inputs.user.as_ptr(),
-            user_map: inputs.user_map,
             params: inputs.params.as_ptr(),
             response: inputs.response.map_or(ptr::null(), ptr::from_ref),
             memory: if remembers { memory.as_ptr() } else { ptr::null() },
@@ -126,9 +125,17 @@ impl<'a> Context<'a> {
             machine: None,
             predicate,
             inputs,
-            remembered: if remembers { memory } else { &[] },
             arena,
         }
+    }
+
+    /// What is remembered of the caller: as many bytes as the condition has parts, or none.
+    pub(super) fn remembered(&self) -> &'a [AtomicU8] {
+        if self.memory.is_null() {
+            return &[];
+        }
+        // SAFETY: it is the address of a slice of at least so many bytes, which outlives this.
+        unsafe { std::slice::from_raw_parts(self.memory, usize::from(self.predicate.parts())) }
     }
 
     /// Runs code that leaves a value; `None` when it is unsure.

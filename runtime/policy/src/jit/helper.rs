@@ -228,7 +228,7 @@ pub(super) extern "C" fn begin<'a>(context: &mut Context<'a>, frame: *mut Value<
     let machine = Machine::over(
         context.predicate,
         context.inputs,
-        context.remembered,
+        context.remembered(),
         context.arena,
         registers,
     );

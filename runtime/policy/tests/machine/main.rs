@@ -4,11 +4,12 @@
 
 mod random;
 
-use std::sync::atomic::AtomicU8;
+use std::error::Error;
 
 use bumpalo::Bump;
+use mxcp_policy::agreement::Ways;
 use mxcp_policy::datum::{Datum, Instant, List, Symbols};
-use mxcp_policy::interpret::{Engine, Inputs, Outcome, Request};
+use mxcp_policy::interpret::{Inputs, Outcome, Request};
 use mxcp_policy::jit::{self, Verdict};
 use mxcp_policy::predicate::Predicate;
 use mxcp_policy::verify::{Layout, verify};
@@ -22,6 +23,18 @@ struct World {
     params: Vec<Datum>,
     response: Datum,
     request: Request,
+}
+
+impl World {
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            user: &self.user,
+            user_map: &Datum::Null,
+            params: &self.params,
+            response: Some(&self.response),
+            request: &self.request,
+        }
+    }
 }
 
 /// Inputs of several types, some of which are not what hints say.
@@ -58,35 +71,11 @@ fn world(symbols: &Symbols, variant: u8) -> World {
 }
 
 /// Runs a program in all ways; returns whether machine code was sure.
-fn agree(program: &Program, variant: u8) -> Result<bool, TestCaseError> {
+fn agree(program: &Program, variant: u8) -> Result<bool, Box<dyn Error>> {
     let mut symbols = Symbols::default();
-    let predicate = Predicate::link(program, &LAYOUT, &mut symbols).unwrap();
-    jit::compile_all([&predicate]).unwrap();
+    let ways = Ways::link(program, &LAYOUT, &mut symbols)?;
     let world = world(&symbols, variant);
-    let inputs = Inputs {
-        user: &world.user,
-        user_map: &Datum::Null,
-        params: &world.params,
-        response: Some(&world.response),
-        request: &world.request,
-    };
-    let arena = Bump::new();
-    let expected = predicate.evaluate_with(Engine::Interpreter, &inputs, &arena);
-    let memory: Vec<AtomicU8> = (0..predicate.parts()).map(|_| AtomicU8::new(0)).collect();
-    let mut sure = true;
-    for memory in [&[][..], &memory, &memory] {
-        let verdict = predicate.verdict(&inputs, memory, &arena).unwrap();
-        let right = match verdict {
-            Verdict::True => expected == Outcome::True,
-            Verdict::False => expected == Outcome::False,
-            Verdict::Error => matches!(expected, Outcome::Error(_)),
-            Verdict::Unsure => true,
-        };
-        sure &= verdict != Verdict::Unsure;
-        prop_assert!(right, "compiled {:?}, interpreted {:?}", verdict, expected);
-        prop_assert_eq!(predicate.evaluate_remembering(&inputs, memory, &arena), expected.clone());
-    }
-    Ok(sure)
+    Ok(ways.run(&world.inputs())?.sure)
 }
 
 fn listing(program: &Program) -> String {
@@ -140,13 +129,7 @@ fn absent_inputs_are_never_read() {
     let predicate = Predicate::link(&program, &LAYOUT, &mut symbols).unwrap();
     jit::compile_all([&predicate]).unwrap();
     let world = world(&symbols, 0);
-    let inputs = Inputs {
-        user: &[],
-        user_map: &Datum::Null,
-        params: &world.params[..1],
-        response: None,
-        request: &world.request,
-    };
+    let inputs = Inputs { user: &[], params: &world.params[..1], response: None, ..world.inputs() };
     let arena = Bump::new();
     assert_eq!(predicate.verdict(&inputs, &[], &arena), Some(Verdict::Unsure));
     assert!(matches!(predicate.evaluate(&inputs, &arena), Outcome::Error(_)));

@@ -89,7 +89,11 @@ impl Writer<'_, '_, '_> {
         let (base, index) = match slot {
             Slot::User(index) => (context::USER, i64::from(index)),
             Slot::Param(index) => (context::PARAMS, i64::from(index)),
-            Slot::UserMap => (context::USER_MAP, 0),
+            Slot::UserMap => {
+                let inputs = self.b.ins().load(types::I64, INPUT, self.context, context::INPUTS);
+                let map = self.b.ins().load(types::I64, INPUT, inputs, context::USER_MAP);
+                return Held::Data(map);
+            }
             Slot::Response => (context::RESPONSE, 0),
             Slot::Request(property) => {
                 let index = match property {
