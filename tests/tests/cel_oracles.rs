@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use mxcp_tests::cel::differences::{OUTVOTED, RULES, UNJUDGED, explain};
-use mxcp_tests::cel::oracle::{Case, Google, Said};
+use mxcp_tests::cel::oracle::{Case, Google, Said, tell_panics_but_those_of_cel};
 use mxcp_tests::workspace;
 
 /// Cases for every day; a night has a million.
@@ -22,13 +22,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn other_implementations_say_the_same() {
-    // The crate `cel` panics now and then, which is caught; what fails here is told.
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if panic.location().is_some_and(|at| at.file().starts_with("tests/")) {
-            tell(panic);
-        }
-    }));
+    tell_panics_but_those_of_cel();
     let (count, seed) = (number("MXCP_ORACLE_CASES", CASES), number("MXCP_ORACLE_SEED", 1));
     let mut google = Google::start();
     let mut told: BTreeMap<(&str, String), (u64, String)> = BTreeMap::new();
@@ -69,7 +63,6 @@ fn other_implementations_say_the_same() {
             }
         }
     }
-    let _ = std::panic::take_hook();
     for ((oracle, outcome), (count, example)) in &told {
         println!("{count:>8}  {oracle}: {outcome}    {example}");
     }

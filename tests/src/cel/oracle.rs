@@ -1,6 +1,7 @@
 //! Other implementations of CEL as oracles: what they say about the same expressions and values, and
 //! the rules by which a difference is explained.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -63,8 +64,13 @@ impl Case {
     /// What all engines of ours say, as policies are compiled and with nothing computed ahead.
     ///
     /// # Errors
-    /// When they do not say the same.
+    /// When they do not say the same, or one panics.
     pub fn ours(&self) -> Result<Said, String> {
+        let asked = catch_unwind(AssertUnwindSafe(|| self.by_all_engines()));
+        asked.unwrap_or_else(|_| Err("it panics".to_owned()))
+    }
+
+    fn by_all_engines(&self) -> Result<Said, String> {
         let mut known: Option<(Said, &str)> = None;
         let environment = self.environment();
         for compile in [expression, expression_plainly] {
@@ -103,8 +109,10 @@ impl Case {
         json!({ "check": self.typed, "expression": self.text, "values": values })
     }
 
-    /// What the crate `cel` says.
+    /// What the crate `cel` says. It panics now and then; [`tell_panics_but_those_of_cel`] keeps
+    /// that quiet.
     pub fn crate_cel(&self) -> Said {
+        ASKING_CEL.set(true);
         let asked = catch_unwind(AssertUnwindSafe(|| {
             let program = match cel::Program::compile(&self.text) {
                 Ok(program) => program,
@@ -124,8 +132,23 @@ impl Case {
                 },
             }
         }));
+        ASKING_CEL.set(false);
         asked.unwrap_or_else(|_| Said::Nothing("it panics".to_owned()))
     }
+}
+
+thread_local! {
+    static ASKING_CEL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on panics of the crate `cel` are not told, all others are.
+pub fn tell_panics_but_those_of_cel() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !ASKING_CEL.get() {
+            tell(panic);
+        }
+    }));
 }
 
 /// The same as [`super::json`] reads, for programs in other languages.
@@ -317,7 +340,7 @@ impl Google {
             text.push_str(&case.to_json().to_string());
             text.push('\n');
         }
-        let (input, output) = (&mut self.input, &mut self.output);
+        let (child, input, output) = (&mut self.child, &mut self.input, &mut self.output);
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 input.write_all(text.as_bytes()).and_then(|()| input.flush()).expect("it reads");
@@ -325,7 +348,8 @@ impl Google {
             let answers = cases.iter().map(|case| {
                 let mut line = String::new();
                 output.read_line(&mut line).expect("it answers");
-                assert!(line.ends_with('\n'), "the oracle ended at {}", case.text);
+                let ended = (!line.ends_with('\n')).then(|| child.wait());
+                assert!(ended.is_none(), "the oracle ended ({ended:?}) at {}", case.text);
                 said(line.trim_end_matches('\n'))
             });
             answers.collect()
