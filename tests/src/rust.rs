@@ -1,6 +1,7 @@
 //! What `tidy` wants to know about a Rust source file.
 
 mod comparison;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,11 @@ impl Source {
             }
         }
         (derived, written)
+    }
+
+    /// The texts of more than one word, outside of tests and attributes.
+    pub fn sentences(&self) -> Vec<String> {
+        words::of(&self.text)
     }
 
     /// The lists of paths to registered things.

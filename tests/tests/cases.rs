@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mxcp_tests::case::{self, Ran};
+use mxcp_tests::rust::Source;
 use mxcp_tests::workspace;
 
 #[test]
@@ -51,6 +52,82 @@ fn every_record_has_its_case() {
         .filter(|name| !names.contains(name))
         .collect();
     assert!(orphans.is_empty(), "these records have no case: {orphans:#?}");
+}
+
+/// What the front end of conditions never says by way of a command, and why.
+const UNSAID: &[(&str, &str)] = &[
+    ("the condition is too large to be compiled", "the parser's limits are reached before"),
+    ("there is no attribute `{field}`", "every command knows the attributes of a caller"),
+    ("the time is not known here", "every command knows the time"),
+    (
+        "the types in this condition are too large to be compared",
+        "the parser's limits are reached before",
+    ),
+    ("the escape has no end", "a text without an end is told before"),
+    ("the escape is no byte", "two digits, or three that begin with 0 to 3, are one"),
+];
+
+#[test]
+fn every_message_about_a_condition_is_recorded() {
+    let read = |path: &Path| workspace::read(path);
+    let is_source = |path: &&std::path::PathBuf| {
+        let aside = ["code.rs", "reference.rs", "engines.rs", "closed.rs", "tests.rs"];
+        path.starts_with("compiler/src/cel")
+            && path.extension().is_some_and(|extension| extension == "rs")
+            && !aside.iter().any(|name| path.ends_with(name))
+    };
+    let files = workspace::files();
+    let recorded: String =
+        files.iter().filter(|path| path.starts_with("snapshots")).map(|path| read(path)).collect();
+    let lines: BTreeSet<&str> = recorded.lines().collect();
+    let (mut said, mut missing) = (0, Vec::new());
+    for path in files.iter().filter(is_source) {
+        for message in Source::parse(path, read(path)).sentences() {
+            if UNSAID.iter().any(|(unsaid, _)| *unsaid == message) {
+                continue;
+            }
+            said += 1;
+            let pieces = pieces(&message);
+            if !lines.iter().any(|line| holds(line, &pieces)) {
+                missing.push(format!("{}: {message}", path.display()));
+            }
+        }
+    }
+    assert!(said > 150, "{said} messages are looked for");
+    assert!(missing.is_empty(), "no case makes the compiler say: {missing:#?}");
+}
+
+/// What of a message stands in the source: the text between what is filled in.
+fn pieces(message: &str) -> Vec<String> {
+    let (mut all, mut depth) = (vec![String::new()], 0);
+    let mut rest = message.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '{' | '}' if depth == 0 && rest.next_if_eq(&c).is_some() => {
+                all.last_mut().expect("there is one").push(c);
+            }
+            '{' => {
+                depth += 1;
+                all.push(String::new());
+            }
+            '}' => depth -= 1,
+            c if depth == 0 => all.last_mut().expect("there is one").push(c),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Whether a line has all pieces, one behind the other.
+fn holds(line: &str, pieces: &[String]) -> bool {
+    let mut rest = line;
+    pieces.iter().all(|piece| match rest.split_once(piece.as_str()) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
 }
 
 /// Runs all cases, several at a time, in the order of their names.
