@@ -244,7 +244,12 @@ impl Case {
                 [arguments @ .., "<", file] => project.run_on(arguments, &project.read(file)),
                 arguments => project.run(arguments),
             };
-            shown.push_str(&text_of(&project, &done));
+            let text = text_of(&project, &done);
+            if arguments.first() == Some(&"test") {
+                let compiled = project.run(&[arguments, &["--jit"]].concat());
+                assert_eq!(text_of(&project, &compiled), text, "{}: with machine code", self.name);
+            }
+            shown.push_str(&text);
             if matches!(arguments, ["check"] | ["check", "--quiet"] | ["check", "--config", _]) {
                 let findings = findings(&project, arguments, &done);
                 for finding in &findings {

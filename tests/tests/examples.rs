@@ -22,6 +22,12 @@ fn the_examples_check_and_pass_their_tests() {
         let tested: Value = json_of(&project.mxcp(&["test", "--json"]));
         assert_eq!(tested["failed"], json!(0), "{example}: {tested:#}");
         assert!(tested["passed"].as_u64() > Some(2), "{example}");
+        assert_eq!(tested["machine_code"], json!(0), "{example}");
+        let compiled: Value = json_of(&project.mxcp(&["test", "--json", "--jit"]));
+        for what in ["passed", "failed"] {
+            assert_eq!(compiled[what], tested[what], "{example}: {compiled:#}");
+        }
+        assert!(compiled["machine_code"].as_u64() > Some(1), "{example}: {compiled:#}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mxcp_compiler::Listed;
+use mxcp_policy::jit::{self, Compiled};
 use mxcp_schemas::bundle::definition::Kind;
 use mxcp_schemas::document::endpoint::Test;
 use serde_json::{Value, json};
@@ -34,6 +35,9 @@ pub struct Args {
     /// Open the database without write access
     #[arg(long)]
     readonly: bool,
+    /// Run conditions as machine code, as a server does, and fail where there can be none
+    #[arg(long)]
+    jit: bool,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
@@ -71,6 +75,7 @@ impl Args {
         if chosen.is_empty() {
             return Err(Failure::usage("there is no such endpoint; `mxcp list` shows all"));
         }
+        let compiled = if self.jit { compile(&local)? } else { 0 };
         let threads = threads()?;
         let mut all = Vec::new();
         for endpoint in chosen {
@@ -88,7 +93,8 @@ impl Args {
                 .iter()
                 .map(|r| json!({"endpoint": r.endpoint, "name": r.name, "passed": r.problem.is_none(), "problem": r.problem, "ms": r.millis}))
                 .collect();
-            ui.document(&json!({"tests": tests, "passed": all.len() - failed, "failed": failed}));
+            let passed = all.len() - failed;
+            ui.document(&json!({"tests": tests, "passed": passed, "failed": failed, "machine_code": compiled}));
         } else {
             ui.line(&format!("{} passed, {failed} failed", all.len() - failed));
         }
@@ -121,6 +127,14 @@ impl Args {
             problem: expect::judge(test, &answer.outcome).err(),
             millis: start.elapsed().as_secs_f64() * 1_000.0,
         })
+    }
+}
+
+/// Makes machine code of all conditions; returns of how many.
+fn compile(local: &Local) -> Result<usize, Failure> {
+    match jit::compile_all(&*local.runtime.machinery().predicates()) {
+        Ok(Compiled { compiled, .. }) => Ok(compiled),
+        Err(error) => Err(Failure::usage(format!("conditions cannot be machine code: {error}"))),
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod bundle;
 mod conformance;
+mod engines;
 mod hardening;
 mod legacy;
 mod limits;
