@@ -88,7 +88,23 @@ pub fn verify(program: &Program, layout: &Layout) -> Result<(), VerifyError> {
     if !ends {
         return Err(whole("it does not end with a result"));
     }
+    for (at, op) in program.code.iter().enumerate() {
+        jump(program, at, *op).map_err(|problem| VerifyError { at, problem })?;
+    }
     Flow::new(program).run()
+}
+
+/// Where a jump goes, also one that control never comes to: whoever reads code may rely on it.
+fn jump(program: &Program, at: usize, op: Op) -> Result<(), &'static str> {
+    let Some(to) = op.target().map(|to| to.0 as usize) else { return Ok(()) };
+    match (op, program.code.get(to)) {
+        (Op::Repeat { .. }, Some(Op::Next { .. })) if to < at => Ok(()),
+        (Op::Repeat { .. }, _) => Err("a loop does not go back to its head"),
+        (Op::Recall { .. }, None) => Err("a part does not end"),
+        (_, None) => Err("a jump leaves the code"),
+        _ if to <= at => Err("a jump goes back"),
+        _ => Ok(()),
+    }
 }
 
 fn constants_refer_backward(program: &Program) -> bool {

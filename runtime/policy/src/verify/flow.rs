@@ -86,22 +86,22 @@ impl<'p> Flow<'p> {
         match op {
             Op::Return { .. } if in_part => return Err("a part ends the program"),
             Op::Return { .. } => return Ok(None),
-            Op::Jump { to } => return self.flow(at, to, &state).map(|()| None),
-            Op::Repeat { head } => return self.back(at, head, &state).map(|()| None),
-            Op::JumpIfTrue { to, .. } | Op::JumpIfFalse { to, .. } => self.flow(at, to, &state)?,
+            Op::Jump { to } => return self.flow(to, &state).map(|()| None),
+            Op::Repeat { head } => return self.back(head, &state).map(|()| None),
+            Op::JumpIfTrue { to, .. } | Op::JumpIfFalse { to, .. } => self.flow(to, &state)?,
             Op::JumpIfError { dst, to, .. } => {
                 let mut jumped = state.clone();
                 write(&mut jumped, dst, Held::Value)?;
-                self.flow(at, to, &jumped)?;
+                self.flow(to, &jumped)?;
             }
             Op::Iterate { iter, end, .. } => {
                 let mut skipped = state.clone();
                 write(&mut skipped, iter, Held::Value)?;
-                self.flow(at, end, &skipped)?;
+                self.flow(end, &skipped)?;
                 write(&mut state, iter, Held::Iterator)?;
             }
             Op::Next { key, value, pair, end, .. } => {
-                self.flow(at, end, &state)?;
+                self.flow(end, &state)?;
                 write(&mut state, value, Held::Value)?;
                 if pair {
                     write(&mut state, key, Held::Value)?;
@@ -125,14 +125,8 @@ impl<'p> Flow<'p> {
     }
 
     /// Control goes forward, and never out of a part.
-    fn flow(&mut self, at: usize, to: Target, state: &[Held]) -> Problem {
+    fn flow(&mut self, to: Target, state: &[Held]) -> Problem {
         let to = to.0 as usize;
-        if to <= at {
-            return Err("a jump goes back");
-        }
-        if to >= self.program.code.len() {
-            return Err("a jump leaves the code");
-        }
         if self.part.as_ref().is_some_and(|part| to >= part.end) {
             return Err("a jump leaves a part");
         }
@@ -171,11 +165,8 @@ impl<'p> Flow<'p> {
     }
 
     /// Control goes back to the head of a loop, where nothing may be missing that was there.
-    fn back(&mut self, at: usize, head: Target, state: &[Held]) -> Problem {
+    fn back(&mut self, head: Target, state: &[Held]) -> Problem {
         let head = head.0 as usize;
-        if head >= at || !matches!(self.program.code.get(head), Some(Op::Next { .. })) {
-            return Err("a loop does not go back to its head");
-        }
         if self.part.as_ref().is_some_and(|part| head <= part.begin) {
             return Err("a jump leaves a part");
         }

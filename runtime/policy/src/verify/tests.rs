@@ -107,6 +107,12 @@ fn control_stays_in_the_code_and_goes_forward() {
             vec![equal(R1, ROLE), next, repeat(1), done],
             "a register does not hold what the instruction needs",
         ),
+        // Also where control never arrives.
+        (vec![done, repeat(2), done], "a loop does not go back to its head"),
+        (vec![done, repeat(0), done], "a loop does not go back to its head"),
+        (vec![done, jump(1), done], "a jump goes back"),
+        (vec![done, jump(7), done], "a jump leaves the code"),
+        (vec![done, jump(2), done], ""),
         (vec![Op::NewList { dst: R0 }, ret(R0)], "a register that is under construction is read"),
         (vec![Op::NewList { dst: R0 }, Op::Finish { dst: R0 }, ret(R0)], ""),
         (
