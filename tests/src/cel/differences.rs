@@ -49,6 +49,20 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         oracle: "cel-cpp",
+        name: "literals of a type and of anything",
+        applies: |case, _, theirs| {
+            no_overload(theirs) && !case.typed && case.text.contains(['{', '['])
+        },
+    },
+    Rule {
+        oracle: "cel-cpp",
+        name: "a walk over part of an empty map",
+        applies: |case, _, theirs| {
+            refused(theirs, "type 'dyn' cannot be the range") && case.text.contains("{}[")
+        },
+    },
+    Rule {
+        oracle: "cel-cpp",
         name: "the default of an optional",
         applies: |case, ours, theirs| {
             *ours == Said::Error
