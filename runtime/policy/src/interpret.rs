@@ -316,7 +316,7 @@ impl<'a> Machine<'a> {
 
     fn less_common(&mut self, op: Op) -> Next {
         let (dst, value) = match op {
-            Op::Select { dst, src, name } => (dst, self.select(src, self.predicate.name(name))),
+            Op::Select { dst, src, name } => return self.select(dst, src, name),
             Op::SelectOptional { dst, src, name } => {
                 (dst, self.optional_field(self.get(src), self.predicate.name(name)))
             }
@@ -334,14 +334,16 @@ impl<'a> Machine<'a> {
         if let Some(same) = self.same_symbol(a, b) {
             return self.set(dst, Value::Bool(same == wanted));
         }
-        let value = match (self.get(a), self.get(b)) {
-            (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => error,
+        match (self.get(a), self.get(b)) {
+            (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => self.set(dst, error),
             (a, b) => match value::equal_within(&a, &b, self.call.arena, &mut self.call.budget) {
-                Some(same) => Value::Bool(same == wanted),
-                None => self.call.exhausted(),
+                Some(same) => self.set(dst, Value::Bool(same == wanted)),
+                None => {
+                    let error = self.call.exhausted();
+                    self.set(dst, error)
+                }
             },
-        };
-        self.set(dst, value)
+        }
     }
 
     /// `&&` and `||`: the `decisive` value on either side outweighs an error on the other.
@@ -374,7 +376,7 @@ impl<'a> Machine<'a> {
         let order = predicate.orders.get(index).copied().flatten();
         let value = match predicate.argument_slice(first, count) {
             [a, b] => match self.quick(order, *a, *b) {
-                Some(value) => value,
+                Some(truth) => return self.set(dst, Value::Bool(truth)),
                 None => self.apply(function, &[self.get(*a), self.get(*b)]),
             },
             [a] => self.apply(function, &[self.get(*a)]),
@@ -386,7 +388,7 @@ impl<'a> Machine<'a> {
                 self.apply(function, args)
             }
         };
-        self.set(dst, value)
+        self.set_made(dst, value)
     }
 
     fn apply(&mut self, function: Option<&'static Function>, args: &[Value<'a>]) -> Value<'a> {
@@ -399,10 +401,10 @@ impl<'a> Machine<'a> {
     }
 
     /// The order of two whole numbers, without making values of them.
-    fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<Value<'a>> {
+    fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<bool> {
         let order = order?;
         let (a, b) = (self.whole(a)?, self.whole(b)?);
-        Some(Value::Bool(order(a.cmp(&b))))
+        Some(order(a.cmp(&b)))
     }
 
     fn whole(&self, operand: Operand) -> Option<i64> {
@@ -418,17 +420,29 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Whether two texts of inputs or literals are the same, where their symbols tell.
+    /// Whether two texts are the same, where their symbols tell.
     fn same_symbol(&self, a: Operand, b: Operand) -> Option<bool> {
-        let (Datum::String(a), Datum::String(b)) = (self.datum(a)?, self.datum(b)?) else {
-            return None;
-        };
-        match (a.symbol, b.symbol) {
+        match (self.symbol(a)?, self.symbol(b)?) {
             (Symbol::Known(a), Symbol::Known(b)) => Some(a == b),
             (Symbol::Known(_), Symbol::Foreign) | (Symbol::Foreign, Symbol::Known(_)) => {
                 Some(false)
             }
             _ => None,
+        }
+    }
+
+    /// The symbol of the text that an operand is, if it is one.
+    #[inline]
+    fn symbol(&self, operand: Operand) -> Option<Symbol> {
+        match operand {
+            Operand::Reg(register) => match self.registers.get(usize::from(register.0)) {
+                Some(Value::String(text)) => Some(text.symbol),
+                _ => None,
+            },
+            operand => match self.datum(operand) {
+                Some(Datum::String(text)) => Some(text.symbol),
+                _ => None,
+            },
         }
     }
 
@@ -513,6 +527,18 @@ impl<'a> Machine<'a> {
             *slot = value;
         }
         Next::Following
+    }
+
+    /// Keeps what a function made. The processor waits when it copies as one what was just written in
+    /// parts, so the parts of common values are copied one by one.
+    #[inline]
+    fn set_made(&mut self, register: Reg, value: Value<'a>) -> Next {
+        match value {
+            Value::Bool(value) => self.set(register, Value::Bool(value)),
+            Value::Int(value) => self.set(register, Value::Int(value)),
+            Value::Duration(span) => self.set(register, Value::Duration(span)),
+            value => self.set(register, value),
+        }
     }
 
     fn fail(&self, kind: FailureKind, message: impl AsRef<str>) -> Value<'a> {

@@ -138,7 +138,18 @@ impl<'a> Value<'a> {
     }
 
     /// The value of an input.
+    #[inline(never)]
     pub fn of(datum: &'a Datum, arena: &'a Bump) -> Self {
+        Self::of_datum(datum, arena)
+    }
+
+    /// As [`Value::of`], for where the value is written to its place at once.
+    #[expect(
+        clippy::inline_always,
+        reason = "a value that is copied just after it was written is waited for"
+    )]
+    #[inline(always)]
+    pub(crate) fn of_datum(datum: &'a Datum, arena: &'a Bump) -> Self {
         match datum {
             Datum::Null => Self::Null,
             Datum::Bool(value) => Self::Bool(*value),

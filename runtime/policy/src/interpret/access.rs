@@ -1,12 +1,12 @@
 //! Fields and elements, and membership in constant lists.
 
 use bumpalo::collections::String as BumpString;
-use mxcp_schemas::bundle::code::{ConstId, Operand};
+use mxcp_schemas::bundle::code::{ConstId, Operand, Reg};
 
-use super::Machine;
-use crate::datum::{self, Datum};
+use super::{Machine, Next};
+use crate::datum::{self, Datum, Text};
 use crate::function::{self, Call};
-use crate::value::{FailureKind, Fault, List, Str, Value};
+use crate::value::{FailureKind, Fault, List, Map, Str, Value};
 
 impl<'a> Machine<'a> {
     fn field(&mut self, value: Value<'a>, name: Str<'a>) -> Result<Option<Value<'a>>, Value<'a>> {
@@ -23,12 +23,33 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn select(&mut self, src: Operand, name: Str<'a>) -> Value<'a> {
-        if let Some(Datum::Map(entries)) = self.datum(src)
+    pub(super) fn select(&mut self, dst: Reg, src: Operand, name: ConstId) -> Next {
+        let name = self.predicate.name(name);
+        if let Some(entries) = self.entries(src)
             && let Some(found) = datum::find(entries, name.text, name.symbol)
         {
-            return Value::of(found, self.call.arena);
+            return self.set(dst, Value::of_datum(found, self.call.arena));
         }
+        let value = self.select_slowly(src, name);
+        self.set(dst, value)
+    }
+
+    /// The entries of a map of the inputs or of a part of them.
+    #[inline]
+    fn entries(&self, src: Operand) -> Option<&'a [(Text, Datum)]> {
+        match src {
+            Operand::Reg(register) => match self.registers.get(usize::from(register.0)) {
+                Some(Value::Map(Map::Data(entries))) => Some(entries),
+                _ => None,
+            },
+            src => match self.datum(src) {
+                Some(Datum::Map(entries)) => Some(entries),
+                _ => None,
+            },
+        }
+    }
+
+    fn select_slowly(&mut self, src: Operand, name: Str<'a>) -> Value<'a> {
         let source = self.get(src);
         if let optional @ Value::Optional(_) = source {
             return self.optional_field(optional, name);
