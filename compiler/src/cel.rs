@@ -14,6 +14,8 @@ pub mod cost;
 mod engines;
 mod environment;
 mod escape;
+#[cfg(test)]
+mod kept;
 mod lexer;
 mod lower;
 pub mod parser;

@@ -156,8 +156,8 @@ impl Principal {
         &self.identity
     }
 
-    /// The attributes in slot order: the built-in ones, then the declared ones. Where no condition
-    /// reads one, there is null.
+    /// The attributes in slot order: the built-in ones, then the declared ones. Of each there is what
+    /// conditions read of it; where none does, there is null.
     pub const fn attributes(&self) -> &[Datum] {
         &self.attributes
     }

@@ -51,7 +51,7 @@ fn main() {
 
 /// Conditions on roles and capabilities, and on raw claims, where `{i}` is the number of a tool.
 const ROLES: &str = "user.role != 'role {i}' && !('capability {i}' in user.capabilities)";
-const CLAIMS: &str = "user.claims.role != 'role {i}'";
+const CLAIMS: &str = "user.claims.org.unit != 'unit {i}'";
 
 /// A project of tools that are for few, each with a condition of its own, and one tool for all.
 fn project(condition: &str, tools: usize) -> (Project, PathBuf) {
@@ -174,7 +174,7 @@ async fn memory(policies: &str, endpoints: usize, tokens: usize) {
         bearer(&server.token(&json!({
             "sub": format!("person-{i}"), "preferred_username": format!("person-{i}"),
             "email": format!("person-{i}@corp.example"), "name": format!("Person {i}"),
-            "groups": ["everybody", "east"], "jti": format!("{i:032x}"), "scope": "tools",
+            "groups": ["everybody", "east"], "org": { "unit": format!("unit {}", i % 100), "site": "main" }, "jti": format!("{i:032x}"), "scope": "tools",
         })))
     };
     let call = |i: usize| trail::tool(1, &format!("t{}", i % endpoints), &json!({}));

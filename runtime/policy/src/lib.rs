@@ -12,6 +12,7 @@ pub mod interpret;
 pub mod jit;
 pub mod plan;
 pub mod predicate;
+pub mod reads;
 pub mod text;
 pub mod ty;
 pub mod value;

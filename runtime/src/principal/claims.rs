@@ -197,9 +197,7 @@ impl<'b> Slots<'b> {
         let mut attributes = self.values.into_boxed_slice();
         // What no condition reads need not be kept for as long as a token is.
         for (slot, value) in attributes.iter_mut().enumerate() {
-            if !questions.read(slot) {
-                *value = Datum::Null;
-            }
+            *value = questions.keep(slot, std::mem::replace(value, Datum::Null));
         }
         Principal {
             identity,

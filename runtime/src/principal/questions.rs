@@ -8,7 +8,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use mxcp_policy::datum::Datum;
 use mxcp_policy::predicate::Predicate;
+use mxcp_policy::reads::{Reads, reads};
 use mxcp_schemas::bundle::code::{Program, Slot, USER_ATTRIBUTES};
 use mxcp_schemas::bundle::manifest::UserAttribute;
 
@@ -22,8 +24,8 @@ const PER_WORD: usize = 32;
 pub struct Questions {
     /// the names of attributes, by slot, once there was a caller
     names: OnceLock<Box<[Box<str>]>>,
-    /// attributes that some condition reads, by slot
-    read: Box<[bool]>,
+    /// how much of each attribute some condition reads, by slot; nothing of those that none reads
+    read: Box<[Option<Reads>]>,
     conditions: Box<[Condition]>,
     /// how many conditions depend on the caller alone
     whole: usize,
@@ -56,7 +58,7 @@ enum Place {
 impl Questions {
     /// What conditions ask of callers with so many attributes.
     pub fn new(programs: &[Program], predicates: &[Predicate], users: usize) -> Self {
-        let mut questions = Self { read: vec![false; users].into(), ..Self::default() };
+        let mut questions = Self { read: vec![None; users].into(), ..Self::default() };
         let conditions = programs.iter().zip(predicates).map(|(program, predicate)| {
             let place = questions.place(predicate);
             let reads_all = program.inputs.iter().any(|input| input.slot == Slot::UserMap);
@@ -76,16 +78,13 @@ impl Questions {
     }
 
     fn note_read(&mut self, program: &Program) {
-        for input in &program.inputs {
-            match input.slot {
-                Slot::User(slot) => {
-                    if let Some(read) = self.read.get_mut(usize::from(slot)) {
-                        *read = true;
-                    }
-                }
-                Slot::UserMap => self.read.fill(true),
-                Slot::Param(_) | Slot::Response | Slot::Request(_) => {}
+        for (slot, more) in reads(program) {
+            if let Some(read) = self.read.get_mut(usize::from(slot)) {
+                read.get_or_insert_default().add(more);
             }
+        }
+        if program.inputs.iter().any(|input| input.slot == Slot::UserMap) {
+            self.read.fill(Some(Reads::everything()));
         }
     }
 
@@ -115,9 +114,13 @@ impl Questions {
         self.names.get().map_or(&[], |names| names)
     }
 
-    /// Whether any condition reads the attribute in a slot.
-    pub fn read(&self, slot: usize) -> bool {
-        self.read.get(slot) == Some(&true)
+    /// What has to be kept of the value of an attribute: what conditions read of it, and null where
+    /// none does.
+    pub(super) fn keep(&self, slot: usize, value: Datum) -> Datum {
+        match self.read.get(slot) {
+            Some(Some(reads)) => reads.keep(value),
+            Some(None) | None => Datum::Null,
+        }
     }
 
     /// Whether a condition reads the caller as a whole.
@@ -129,11 +132,11 @@ impl Questions {
         self.conditions.get(condition).map_or(Place::Nowhere, |condition| condition.place)
     }
 
-    /// Questions of tests: every attribute is read, and the first `whole` conditions depend on the
+    /// Questions of tests: every attribute is read as a whole, and the first `whole` conditions depend on the
     /// caller alone; the next ones have as many parts as `parts` says.
     #[cfg(test)]
     pub(crate) fn of_test(declared: usize, whole: usize, parts: &[usize]) -> Self {
-        let read = vec![true; USER_ATTRIBUTES.len() + declared].into();
+        let read = vec![Some(Reads::everything()); USER_ATTRIBUTES.len() + declared].into();
         let mut questions = Self { read, ..Self::default() };
         questions.whole = whole;
         questions.pages = parts.into();

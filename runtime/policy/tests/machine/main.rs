@@ -12,6 +12,7 @@ use mxcp_policy::datum::{Datum, Instant, List, Symbols};
 use mxcp_policy::interpret::{Inputs, Outcome, Request};
 use mxcp_policy::jit::{self, Verdict};
 use mxcp_policy::predicate::Predicate;
+use mxcp_policy::reads::reads;
 use mxcp_policy::verify::{Layout, verify};
 use mxcp_schemas::bundle::code::Program;
 use proptest::prelude::*;
@@ -92,6 +93,72 @@ proptest! {
         if verify(&program, &LAYOUT).is_ok() {
             let agreed = agree(&program, variant);
             prop_assert!(agreed.is_ok(), "{:?}\n{}", agreed, listing(&program));
+        }
+    }
+}
+
+/// Maps in maps, of which programs read some fields, and other things in their place.
+fn nested(symbols: &Symbols, variant: u8, depth: u8) -> Datum {
+    let leaf = |n: u8| match n % 4 {
+        0 => Datum::String(symbols.text("a")),
+        1 => Datum::List(List::indexed([Datum::String(symbols.text("b"))].into())),
+        2 => Datum::Error("wrong".into()),
+        _ => Datum::Bool(true),
+    };
+    if depth == 0 {
+        return leaf(variant);
+    }
+    let fields = ["a", "b", "c"].into_iter().enumerate().filter_map(|(i, name)| {
+        let turn = variant.rotate_left(u32::try_from(i).unwrap() * 2 + u32::from(depth));
+        let value = match turn % 5 {
+            0 => return None,
+            1 => leaf(turn / 5),
+            _ => nested(symbols, turn, depth - 1),
+        };
+        Some((symbols.text(name), value))
+    });
+    Datum::Map(fields.collect())
+}
+
+/// What a program comes to on attributes of which all is kept, and of which only that is kept which
+/// it reads.
+fn same_on_what_is_kept(program: &Program, variant: u8) -> Result<(), TestCaseError> {
+    let mut symbols = Symbols::default();
+    let predicate = Predicate::link(program, &LAYOUT, &mut symbols).unwrap();
+    let world = world(&symbols, variant);
+    let whole: Vec<Datum> =
+        (0..3).map(|slot| nested(&symbols, variant.wrapping_add(slot * 77), 3)).collect();
+    let reads = reads(program);
+    let kept = |(slot, datum): (u16, &Datum)| match reads.get(&slot) {
+        Some(reads) => reads.keep(datum.clone()),
+        None => Datum::Null,
+    };
+    let kept: Vec<Datum> = (0_u16..).zip(&whole).map(kept).collect();
+    let inputs = |user| Inputs {
+        user,
+        user_map: &Datum::Null,
+        params: &world.params,
+        response: Some(&world.response),
+        request: &world.request,
+    };
+    let arena = Bump::new();
+    let all = predicate.evaluate(&inputs(&whole), &arena);
+    let some = predicate.evaluate(&inputs(&kept), &arena);
+    let read: Vec<String> = reads.iter().map(|(slot, reads)| format!("{slot}: {reads}")).collect();
+    prop_assert_eq!(all, some, "of {:?} is read {:?}", whole, read);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #[test]
+    fn nobody_can_tell_what_is_kept_from_the_whole(
+        bytes in prop::collection::vec(any::<u8>(), 0..200), variant in any::<u8>(),
+    ) {
+        let program = random::program(&bytes);
+        if verify(&program, &LAYOUT).is_ok() {
+            let same = same_on_what_is_kept(&program, variant);
+            prop_assert!(same.is_ok(), "{:?}\n{}", same, listing(&program));
         }
     }
 }
