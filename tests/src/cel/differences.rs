@@ -86,7 +86,7 @@ pub const RULES: &[Rule] = &[
         applies: |case, ours, theirs| {
             matches!((ours, theirs), (Said::Value(_), Said::Value(_)))
                 && case.text.contains("string(")
-                && (case.text.contains("ts") || case.text.contains("timestamp("))
+                && ["ts", "timestamp(", "du"].iter().any(|time| case.text.contains(time))
         },
     },
     Rule {
@@ -139,10 +139,15 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         oracle: "cel-cpp",
+        name: "texts that stand for times",
+        applies: |_, ours, theirs| refused(ours, "bad-literal") && matches!(theirs, Said::Value(_)),
+    },
+    Rule {
+        oracle: "cel-cpp",
         name: "what can never be",
         applies: |case, ours, theirs| {
             let never = refused(ours, "never-equal") && case.text.contains(" in [");
-            let index = refused(ours, "wrong-types") && case.text.contains("null[");
+            let index = refused(ours, "wrong-types") && case.text.contains("null");
             (never || index) && !matches!(theirs, Said::Refused(_))
         },
     },
