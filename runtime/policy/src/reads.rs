@@ -215,18 +215,16 @@ impl<'p> Follower<'p> {
                 let nodes = self.nodes_of(src, state);
                 put(state, dst, nodes);
             }
-            Op::Select { dst, src, name } | Op::SelectOptional { dst, src, name } => {
+            Op::Select { dst, src, name }
+            | Op::SelectOptional { dst, src, name }
+            | Op::Index { dst, src, key: Operand::Const(name) }
+            | Op::IndexOptional { dst, src, key: Operand::Const(name) } => {
                 let nodes = self.field(src, name, state);
                 put(state, dst, nodes);
             }
             Op::Has { dst, src, name } => {
                 self.field(src, name, state);
                 state.remove(&dst.0);
-            }
-            Op::Index { dst, src, key: Operand::Const(name) }
-            | Op::IndexOptional { dst, src, key: Operand::Const(name) } => {
-                let nodes = self.field(src, name, state);
-                put(state, dst, nodes);
             }
             Op::In { dst, a: Operand::Const(name), b } => {
                 self.field(b, name, state);
@@ -238,9 +236,8 @@ impl<'p> Follower<'p> {
                 state.remove(&dst.0);
             }
             Op::Call { dst, first, count, .. } => {
-                let first = usize::from(first);
-                let arguments = self.program.arguments.get(first..first + usize::from(count));
-                for argument in arguments.unwrap_or(&[]) {
+                let arguments = self.program.arguments.iter().skip(usize::from(first));
+                for argument in arguments.take(usize::from(count)) {
                     self.used(*argument, state);
                 }
                 state.remove(&dst.0);
