@@ -222,12 +222,8 @@ impl<'p> Follower<'p> {
                 let nodes = self.field(src, name, state);
                 put(state, dst, nodes);
             }
-            Op::Has { dst, src, name } => {
+            Op::Has { dst, src, name } | Op::In { dst, a: Operand::Const(name), b: src } => {
                 self.field(src, name, state);
-                state.remove(&dst.0);
-            }
-            Op::In { dst, a: Operand::Const(name), b } => {
-                self.field(b, name, state);
                 state.remove(&dst.0);
             }
             // Whether something is null can be told of what is kept of it.
