@@ -1,10 +1,6 @@
 //! Recording calls: the last state before the answer, and the only one that has a receipt.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use mxcp_policy::datum::Datum;
 use mxcp_schemas::audit::{
@@ -15,15 +11,10 @@ use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::definition::{Kind, TypeId};
 use serde_json::Value;
 
-use super::ask::Trace;
-use super::execute::{Admission, Done};
 use super::state::{Attempt, Decided};
-use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
-use crate::arguments::Arguments;
+use super::{Answer, Call, Caller, Given, Note, Outcome, Unrecorded};
 use crate::audit::redact::REDACTED;
 use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt};
-use crate::endpoint::Endpoint;
-use crate::endpoint::prepared::Prepared;
 use crate::prompt::Rendered;
 use crate::serve::Runtime;
 
@@ -42,156 +33,27 @@ impl Recorded {
     }
 }
 
-/// What a record says of a call, wherever it is made.
-struct Known<'k> {
-    runtime: &'k Runtime,
-    caller: &'k Caller,
-    kind: Kind,
-    target: &'k str,
-    given: Given<'k>,
-    /// variables of the URI that named the endpoint
-    variables: &'k [(&'k str, String)],
-    id: CallId,
-    started: Instant,
-    endpoint: Option<(&'k Endpoint, &'k Prepared)>,
-    arguments: Option<&'k Arguments>,
-    trace: &'k Trace,
-    error: Option<&'k str>,
-}
-
-/// The record of an admitted call: made once, by whoever knows first what the call came to.
-#[derive(Debug, Default)]
-pub(super) struct Entry(Mutex<Stage>);
-
-#[derive(Debug, Default)]
-enum Stage {
-    /// nobody has made it
-    #[default]
-    Open,
-    /// it is on its way
-    Sent(Appended),
-    /// whoever answers the call sees to it
-    Claimed,
-}
-
-/// A record on its way: what becomes of it.
-struct Appended(Pin<Box<dyn Future<Output = Result<AuditReceipt, AppendError>> + Send>>);
-
-impl fmt::Debug for Appended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Appended")
-    }
-}
-
-impl Entry {
-    fn lock(&self) -> MutexGuard<'_, Stage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leaves it to the caller, from now on; what is on its way already is given back.
-    fn claim(&self) -> Option<Appended> {
-        match std::mem::replace(&mut *self.lock(), Stage::Claimed) {
-            Stage::Sent(appended) => Some(appended),
-            Stage::Open | Stage::Claimed => None,
-        }
-    }
-}
-
-impl Admission {
-    /// Sends the record of what the call came to on its way, from the thread that knows first.
-    /// [`Decided::record`] waits for it; should the call come to something else there, because
-    /// nobody waited for this, the record that was first stands.
-    pub(super) fn append(&self, done: &Done) {
-        let endpoint = self.runtime.catalog().all().get(self.endpoint);
-        let prepared = endpoint.and_then(|e| Some((e, self.runtime.prepared(e).ok()?)));
-        let Some((endpoint, prepared)) = prepared.filter(|_| self.runtime.trail().is_enabled())
-        else {
-            return;
-        };
-        let (trace, error, outcome) = done;
-        let known = Known {
-            runtime: &self.runtime,
-            caller: &self.caller,
-            kind: endpoint.definition.kind,
-            target: &endpoint.definition.identity,
-            given: Given::Texts(&[]),
-            variables: &[],
-            id: self.id,
-            started: self.started,
-            endpoint: Some((endpoint, prepared)),
-            arguments: Some(&self.arguments),
-            trace,
-            error: error.as_deref(),
-        };
-        let mut stage = self.record.lock();
-        if matches!(*stage, Stage::Open) {
-            *stage = Stage::Sent(Appended(Box::pin(known.append(outcome))));
-        }
-    }
-}
-
-impl Attempt<'_> {
-    fn known(&self) -> Known<'_> {
-        Known {
-            runtime: self.runtime,
-            caller: self.call.caller,
-            kind: self.call.kind,
-            target: self.call.target,
-            given: self.call.given,
-            variables: &self.variables,
-            id: self.id,
-            started: self.started,
-            endpoint: self.endpoint,
-            arguments: self.arguments.as_deref(),
-            trace: &self.trace,
-            error: self.error.as_deref(),
-        }
-    }
-}
-
-impl Known<'_> {
-    fn append(
-        &self,
-        outcome: &Outcome,
-    ) -> impl Future<Output = Result<AuditReceipt, AppendError>> + Send + use<> {
-        let trail = self.runtime.trail();
-        if !trail.is_enabled() {
-            return trail.append(&self.bare());
-        }
-        let parts = Parts::new(self);
-        let output = Output::new(self, outcome);
-        let mut record = parts.record(self).took(self.started.elapsed());
-        if matches!(outcome, Outcome::Failed(_)) {
-            record.operation_status = OperationStatus::Error;
-        }
-        record.output_data = output.as_ref().map(|output| output as &dyn Written);
-        trail.append(&record)
-    }
-
-    /// A record with nothing but what every record has, for a trail that keeps none.
-    fn bare(&self) -> Record<'_> {
-        let (operation, now) = (OperationType::Tool, jiff::Timestamp::UNIX_EPOCH);
-        let status = OperationStatus::Success;
-        Record::new(self.id.as_str(), now, self.caller.via, operation, self.target, status)
-    }
-}
-
 impl Decided<'_> {
-    /// Records what the call came to, unless that is on its way.
+    /// Records what the call came to.
     ///
     /// # Errors
     /// When it cannot be recorded; nobody learns then what it came to.
     pub(super) async fn record(self) -> Result<Recorded, Unrecorded> {
         let Self { attempt, outcome } = self;
-        let sent = attempt.admission.as_ref().and_then(|admission| admission.record.claim());
-        let appended = match sent {
-            Some(Appended(appended)) => appended.await,
-            None => {
-                let appended = attempt.known().append(&outcome);
-                appended.await
+        let trail = attempt.runtime.trail();
+        let appended = if trail.is_enabled() {
+            let parts = Parts::new(&attempt);
+            let output = Output::new(&attempt, &outcome);
+            let mut record = parts.record(&attempt).took(attempt.started.elapsed());
+            if matches!(outcome, Outcome::Failed(_)) {
+                record.operation_status = OperationStatus::Error;
             }
+            record.output_data = output.as_ref().map(|output| output as &dyn Written);
+            trail.append(&record)
+        } else {
+            trail.append(&bare(&attempt))
         };
-        match appended {
+        match appended.await {
             Ok(receipt) => Ok(Recorded { outcome, call_id: attempt.id, receipt }),
             Err(error) => Err(unrecorded(attempt.id, &error)),
         }
@@ -204,9 +66,8 @@ impl Decided<'_> {
 /// When it cannot be recorded; nothing may run then.
 pub(super) async fn intend(attempt: &Attempt<'_>) -> Result<IntentReceipt, Unrecorded> {
     let intended = {
-        let known = attempt.known();
-        let parts = Parts::new(&known);
-        attempt.runtime.trail().intend(&parts.record(&known))
+        let parts = Parts::new(attempt);
+        attempt.runtime.trail().intend(&parts.record(attempt))
     };
     intended.await.map_err(|error| unrecorded(attempt.id, &error))
 }
@@ -238,6 +99,13 @@ fn unrecorded(call_id: CallId, error: &AppendError) -> Unrecorded {
     Unrecorded { call_id }
 }
 
+/// A record with nothing but what every record has, for a trail that keeps none.
+fn bare<'r>(attempt: &'r Attempt<'_>) -> Record<'r> {
+    let (id, via) = (attempt.id.as_str(), attempt.call.caller.via);
+    let (operation, name) = (OperationType::Tool, attempt.call.target);
+    Record::new(id, jiff::Timestamp::UNIX_EPOCH, via, operation, name, OperationStatus::Success)
+}
+
 /// A result as it left, redacted when it is written.
 #[derive(Debug)]
 struct Output<'p> {
@@ -247,12 +115,12 @@ struct Output<'p> {
 }
 
 impl<'p> Output<'p> {
-    fn new(known: &Known<'p>, outcome: &Outcome) -> Option<Self> {
-        let runtime = known.runtime;
+    fn new(attempt: &'p Attempt<'_>, outcome: &Outcome) -> Option<Self> {
+        let runtime = &**attempt.runtime;
         if !runtime.records_output() {
             return None;
         }
-        let (endpoint, prepared) = known.endpoint?;
+        let (endpoint, prepared) = attempt.endpoint?;
         let value = match outcome {
             Outcome::Value(value) => serde_json::from_str(&value.json).ok()?,
             // A text holds what its template put into it, and no mark says where.
@@ -304,61 +172,61 @@ struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    fn new(known: &Known<'p>) -> Self {
-        let trace = known.trace;
-        let errors = trace.errors.iter().map(String::as_str);
-        let problems = known.error.into_iter().chain(errors).collect::<Vec<_>>();
+    fn new(attempt: &'p Attempt<'_>) -> Self {
+        let trace = &attempt.trace;
+        let problems = attempt.error.iter().chain(&trace.errors).cloned().collect::<Vec<_>>();
         Self {
-            input: input(known),
-            attributes: attributes(known),
+            input: input(attempt),
+            attributes: attributes(attempt),
             evaluated: trace.evaluated.iter().map(|name| &**name).collect(),
             fired: trace.fired.iter().map(|name| &**name).collect(),
             masked: trace.masked.iter().map(String::as_str).collect(),
             error: (!problems.is_empty()).then(|| problems.join("; ")),
-            unknown: unknown(known),
+            unknown: unknown(&attempt.call),
         }
     }
 
-    fn record<'r>(&'r self, known: &'r Known<'_>) -> Record<'r> {
-        let operation = match known.kind {
+    fn record<'r>(&'r self, attempt: &'r Attempt<'_>) -> Record<'r> {
+        let operation = match attempt.call.kind {
             Kind::Tool => OperationType::Tool,
             Kind::Resource => OperationType::Resource,
             Kind::Prompt => OperationType::Prompt,
         };
-        let name = match known.endpoint {
+        let name = match attempt.endpoint {
             // A resource is recorded by its template; its variables are input.
             Some((endpoint, _)) => endpoint.definition.identity.as_str(),
             None => &self.unknown,
         };
         let now = jiff::Timestamp::now();
-        let caller = known.caller;
+        let caller = attempt.call.caller;
         let status = OperationStatus::Success;
-        let mut record = Record::new(known.id.as_str(), now, caller.via, operation, name, status);
-        describe(&mut record, known.runtime, caller);
+        let mut record = Record::new(attempt.id.as_str(), now, caller.via, operation, name, status);
+        describe(&mut record, attempt.runtime, caller);
         record.input_data = self.input.as_deref().map(|input| input as &dyn Written);
         record.user_attributes = self.attributes.as_ref().map(|value| value as &dyn Written);
         record.error = self.error.as_deref();
         record.policies_evaluated = &self.evaluated;
         record.policies_fired = &self.fired;
         record.masked_fields = &self.masked;
-        record.policy_decision = decision(known.trace);
-        record.policy_reason = known.trace.reason.as_deref();
+        record.policy_decision = decision(attempt);
+        record.policy_reason = attempt.trace.reason.as_deref();
         record
     }
 }
 
 /// The name of an endpoint that there is not. Of a URI no part is declared, and any part may be
 /// what a template would have marked as sensitive, so its scheme alone is recorded.
-fn unknown<'p>(known: &Known<'p>) -> Cow<'p, str> {
-    match (known.kind, known.target.split_once(':')) {
-        (Kind::Tool | Kind::Prompt, _) => Cow::Borrowed(known.target),
+fn unknown<'p>(call: &Call<'p>) -> Cow<'p, str> {
+    match (call.kind, call.target.split_once(':')) {
+        (Kind::Tool | Kind::Prompt, _) => Cow::Borrowed(call.target),
         (Kind::Resource, Some((scheme, _))) => Cow::Owned(format!("{scheme}:[undeclared]")),
         (Kind::Resource, None) => Cow::Borrowed("[undeclared]"),
     }
 }
 
 /// What the policies decided; none where no policy was asked.
-fn decision(trace: &Trace) -> Option<PolicyDecision> {
+fn decision(attempt: &Attempt<'_>) -> Option<PolicyDecision> {
+    let trace = &attempt.trace;
     if trace.evaluated.is_empty() && !trace.denied {
         return None;
     }
@@ -370,19 +238,19 @@ fn decision(trace: &Trace) -> Option<PolicyDecision> {
 }
 
 /// The arguments, redacted: as they were understood, else as they were given.
-fn input<'p>(known: &Known<'p>) -> Option<Box<dyn Written + 'p>> {
-    let (redactor, checks) = (known.runtime.redactor(), known.runtime.checks());
-    let parameters = match known.endpoint {
+fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
+    let (redactor, checks) = (attempt.runtime.redactor(), attempt.runtime.checks());
+    let parameters = match attempt.endpoint {
         Some((_, prepared)) => &prepared.parameters,
-        None => known.runtime.no_parameters(),
+        None => attempt.runtime.no_parameters(),
     };
-    if let Some(arguments) = known.arguments {
+    if let Some(arguments) = &attempt.arguments {
         return Some(Box::new(redactor.arguments(checks, parameters, arguments)));
     }
-    match known.given {
+    match attempt.call.given {
         Given::Members(members) => Some(Box::new(redactor.given(checks, parameters, members))),
         Given::Texts(texts) => {
-            let all = texts.iter().chain(known.variables);
+            let all = texts.iter().chain(&attempt.variables);
             let all = all.map(|(name, text)| (*name, text.as_str())).collect();
             Some(Box::new(redactor.texts(checks, parameters, all)))
         }
@@ -390,10 +258,10 @@ fn input<'p>(known: &Known<'p>) -> Option<Box<dyn Written + 'p>> {
 }
 
 /// The attributes of the caller that the endpoint's policies read.
-fn attributes<'p>(known: &Known<'p>) -> Option<Attributes<'p>> {
-    let (_, prepared) = known.endpoint?;
-    let principal = &known.caller.principal;
-    let declared = &known.runtime.manifest().user_attributes;
+fn attributes<'p>(attempt: &'p Attempt<'_>) -> Option<Attributes<'p>> {
+    let (_, prepared) = attempt.endpoint?;
+    let principal = &attempt.call.caller.principal;
+    let declared = &attempt.runtime.manifest().user_attributes;
     let read = prepared.reads.user.iter().filter_map(|slot| {
         let name = principal.attribute_name(*slot)?;
         let datum = principal.attributes().get(*slot)?;
@@ -406,7 +274,7 @@ fn attributes<'p>(known: &Known<'p>) -> Option<Attributes<'p>> {
     if read.is_empty() {
         return None;
     }
-    Some(Attributes { runtime: known.runtime, read })
+    Some(Attributes { runtime: attempt.runtime, read })
 }
 
 /// Attributes of a caller: name, declared type, value; redacted when they are written.
