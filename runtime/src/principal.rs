@@ -54,24 +54,24 @@ pub struct Principal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// who vouches for it
-    pub issuer: String,
+    pub issuer: Box<str>,
     /// its id there
-    pub subject: String,
+    pub subject: Box<str>,
     /// the client that acts in its name
-    pub client: Option<String>,
+    pub client: Option<Box<str>>,
 }
 
 /// Who somebody is, for the audit trail and for SQL. Null where nothing usable is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// stable id at the provider
-    pub user_id: Option<String>,
+    pub user_id: Option<Box<str>>,
     /// login name
-    pub username: Option<String>,
+    pub username: Option<Box<str>>,
     /// verified e-mail address
-    pub email: Option<String>,
+    pub email: Option<Box<str>>,
     /// who vouches for all this
-    pub provider: Option<String>,
+    pub provider: Option<Box<str>>,
 }
 
 /// A user context that cannot be understood.
@@ -125,12 +125,12 @@ impl Principal {
     /// Who a person is, for records.
     pub fn identity_of(person: &Person) -> Identity {
         let raw = person.claims.members();
-        let text = |name: &str| get(&raw, name).and_then(Json::as_str).map(str::to_owned);
+        let text = |name: &str| get(&raw, name).and_then(Json::as_str).map(Into::into);
         Identity {
-            user_id: Some(person.user_id.clone()),
+            user_id: Some(person.user_id.as_str().into()),
             username: person.naming.username.iter().find_map(|name| text(name)),
             email: text(person.naming.email),
-            provider: Some(person.provider.clone()),
+            provider: Some(person.provider.as_str().into()),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod issuer;
 pub mod oidc_provider;
+pub mod replicas;
 pub mod server;
 pub mod signer;
 pub mod verifier;

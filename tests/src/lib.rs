@@ -21,6 +21,7 @@ pub mod generate;
 pub mod http;
 pub mod identity;
 pub mod measure;
+pub mod postgres;
 pub mod project;
 pub mod rust;
 pub mod server;

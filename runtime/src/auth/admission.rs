@@ -196,6 +196,10 @@ impl Admission {
         let (Way::Issuer(issuer), Some(login)) = (&self.way, &admitted.login) else {
             return Ok(admitted);
         };
+        if issuer.epoch() != Some(admitted.epoch) {
+            // It may have ended on another replica without a word to this one.
+            return self.first(issuer, digest).await;
+        }
         self.checked(issuer, digest, login).await?;
         if login.version() == admitted.version {
             return Ok(admitted);
@@ -222,6 +226,7 @@ impl Admission {
 
     /// A token that was not seen before, or whose owner changed.
     async fn first(&self, issuer: &Arc<Issuer>, digest: &Digest) -> Result<Arc<Admitted>, Refusal> {
+        let (epoch, ended) = (issuer.epoch(), self.cache.removals());
         let (_, _, login) = self.look_up(issuer, digest).await?;
         self.checked(issuer, digest, &login).await?;
         // Read before the row is, so that what changes in between is noticed at the next call.
@@ -233,7 +238,11 @@ impl Admission {
         let expires = token.expires.min(grant.expires);
         let admitted =
             Admitted::new(Arc::new(principal), expires, has_scopes, Some((login, version)));
-        Ok(self.remember(digest, admitted))
+        match epoch {
+            // What ends from here on is heard of.
+            Some(epoch) => Ok(self.remember(digest, admitted.in_epoch(epoch), ended)),
+            None => Ok(Arc::new(admitted)),
+        }
     }
 
     /// A token of the provider's that was not seen before.
@@ -243,6 +252,7 @@ impl Admission {
         token: &str,
         digest: &Digest,
     ) -> Result<Arc<Admitted>, Refusal> {
+        let ended = self.cache.removals();
         let verified = verifier.verify(token).await.map_err(|refused| {
             tracing::info!(reason = %refused, "a token was refused");
             match refused {
@@ -251,10 +261,15 @@ impl Admission {
             }
         })?;
         let Verified { person, issuer, client, scopes, expires_at } = verified;
-        let account = Account { issuer, subject: person.user_id.clone(), client };
+        let account = Account {
+            issuer: issuer.into(),
+            subject: person.user_id.as_str().into(),
+            client: client.map(Into::into),
+        };
         let principal = self.principal(&person, account);
         let has_scopes = self.has_scopes(&scopes);
-        Ok(self.remember(digest, Admitted::new(Arc::new(principal), expires_at, has_scopes, None)))
+        let admitted = Admitted::new(Arc::new(principal), expires_at, has_scopes, None);
+        Ok(self.remember(digest, admitted, ended))
     }
 
     fn principal(&self, person: &Person, account: Account) -> Principal {
@@ -300,17 +315,19 @@ impl Admission {
         self.required_scopes.iter().all(|scope| scopes.contains(scope))
     }
 
-    fn remember(&self, digest: &Digest, admitted: Admitted) -> Arc<Admitted> {
+    /// Remembers a token, unless one was forgotten since `ended` was read: it may be this one.
+    fn remember(&self, digest: &Digest, admitted: Admitted, ended: u64) -> Arc<Admitted> {
         let admitted = Arc::new(admitted);
-        self.cache.put(digest, &self.context, Arc::clone(&admitted), self.clock.now_s());
+        let now = self.clock.now_s();
+        self.cache.put_since(ended, digest, &self.context, Arc::clone(&admitted), now);
         admitted
     }
 }
 
 fn account(person: &Person, client: Option<&str>) -> Account {
     Account {
-        issuer: person.provider.clone(),
-        subject: person.user_id.clone(),
-        client: client.map(str::to_owned),
+        issuer: person.provider.as_str().into(),
+        subject: person.user_id.as_str().into(),
+        client: client.map(Into::into),
     }
 }

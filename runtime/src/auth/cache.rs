@@ -4,7 +4,7 @@
 //! principal was computed under. Nothing that belongs to a token is shared with another one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ pub struct Admitted {
     pub(super) login: Option<Arc<Login>>,
     /// which version of the login's person the principal is
     pub(super) version: u64,
+    /// what the store's epoch was when it was found out
+    pub(super) epoch: u64,
     used: AtomicBool,
     ends: OnceLock<CancellationToken>,
 }
@@ -59,9 +61,15 @@ impl Admitted {
             has_scopes,
             login,
             version,
+            epoch: 0,
             used: AtomicBool::new(true),
             ends: OnceLock::new(),
         }
+    }
+
+    /// The same, found out in an epoch of the store.
+    pub(super) fn in_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
     }
 
     /// Cancelled when the token ends before its time; whoever streams to its owner stops then, and
@@ -87,6 +95,8 @@ impl Admitted {
 pub struct Cache {
     shards: [RwLock<HashMap<Key, Arc<Admitted>>>; SHARDS],
     max_per_shard: usize,
+    /// how often a token was forgotten before its time
+    removals: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,6 +111,7 @@ impl Cache {
         Self {
             shards: std::array::from_fn(|_| RwLock::default()),
             max_per_shard: (max / SHARDS).max(1),
+            removals: AtomicU64::new(0),
         }
     }
 
@@ -116,10 +127,31 @@ impl Cache {
         Some(found)
     }
 
+    /// How often a token was forgotten before its time.
+    pub fn removals(&self) -> u64 {
+        self.removals.load(Ordering::Acquire)
+    }
+
     /// Remembers a token.
     pub fn put(&self, token: &Digest, context: &Context, admitted: Arc<Admitted>, now: i64) {
+        self.put_since(self.removals(), token, context, admitted, now);
+    }
+
+    /// Remembers a token of which was found out while so many had been forgotten. If another one was
+    /// meanwhile, it may be this one, and it is not remembered.
+    pub fn put_since(
+        &self,
+        removals: u64,
+        token: &Digest,
+        context: &Context,
+        admitted: Arc<Admitted>,
+        now: i64,
+    ) {
         let key = Key { token: *token, context: *context };
         let mut shard = self.shard(token).write().unwrap_or_else(PoisonError::into_inner);
+        if self.removals() != removals {
+            return;
+        }
         if shard.len() >= self.max_per_shard && !shard.contains_key(&key) {
             make_room(&mut shard, self.max_per_shard, now);
         }
@@ -130,6 +162,8 @@ impl Cache {
 
     /// Forgets a token.
     pub fn remove(&self, token: &Digest) {
+        // Before the lock: whoever is about to remember it either sees this or is there to be found.
+        self.removals.fetch_add(1, Ordering::AcqRel);
         let mut shard = self.shard(token).write().unwrap_or_else(PoisonError::into_inner);
         shard.retain(|key, admitted| {
             let stays = key.token != *token;
@@ -220,6 +254,18 @@ mod tests {
         assert_eq!(found.principal.identity().user_id.as_deref(), Some("ada"));
         cache.remove(&token);
         assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn what_was_found_out_before_its_end_is_not_remembered_after_it() {
+        let cache = Cache::new(100);
+        let (token, here) = (Digest::of("t"), context("b", 1));
+        let before = cache.removals();
+        cache.remove(&token);
+        cache.put_since(before, &token, &here, admitted("ada", 10), 0);
+        assert!(cache.is_empty());
+        cache.put_since(cache.removals(), &token, &here, admitted("ada", 10), 0);
+        assert_eq!(cache.len(), 1);
     }
 
     #[test]

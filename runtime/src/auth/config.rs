@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use mxcp_schemas::document::user::auth::{
-    Auth, COMMON_KEYS, ClaimMapping, Client, DEFAULT_CALLBACK_PREFIX, DEFAULT_STORE, StoreKind,
+    Auth, COMMON_KEYS, ClaimMapping, Client, DEFAULT_CALLBACK_PREFIX, DEFAULT_STORE, Persistence,
+    StoreKind,
 };
 
 pub use mxcp_schemas::document::user::auth::Mode;
@@ -25,10 +26,24 @@ pub struct AuthConfig {
     pub clients: Vec<StaticClient>,
     /// scopes that a token must have for anything at all
     pub required_scopes: Vec<String>,
-    /// the file where sessions are kept
-    pub store: PathBuf,
-    /// key under which provider tokens are encrypted; one is made beside the file when there is none
+    /// where sessions are kept
+    pub store: Kept,
+    /// key under which provider tokens are encrypted; one is made beside a file when there is none
     pub encryption_key: Option<Concealed<String>>,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// in a SQLite file
+    File(PathBuf),
+    /// in a PostgreSQL database, which replicas share
+    Database {
+        /// its address, with what it takes to get in
+        url: Concealed<String>,
+        /// certificates that vouch for it, in PEM
+        ca: Option<PathBuf>,
+    },
 }
 
 /// What is set for the identity provider.
@@ -86,16 +101,8 @@ impl AuthConfig {
         place: &str,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(provider) = &auth.provider else { return Ok(None) };
-        let kept = &auth.persistence;
-        if kept.kind == StoreKind::Postgres {
-            return Err(ConfigError::Unsupported {
-                place: format!("{place}.persistence.type"),
-                problem: "this release keeps sessions in SQLite alone; say `sqlite`",
-            });
-        }
         let at = |key: &str| format!("{place}.{key}");
-        let path = kept.path.as_deref().unwrap_or(DEFAULT_STORE);
-        let path = resolve(path, &at("persistence.path"), around)?;
+        let kept = &auth.persistence;
         let key = kept.auth_encryption_key.as_deref();
         let clients = auth.clients.iter().enumerate();
         Ok(Some(Self {
@@ -105,13 +112,52 @@ impl AuthConfig {
                 .map(|(i, client)| static_client(client, around, &at(&format!("clients[{i}]"))))
                 .collect::<Result<_, _>>()?,
             required_scopes: auth.required_scopes.clone(),
-            store: expand_home(&path, around),
+            store: store(kept, around, &at("persistence"))?,
             encryption_key: key
                 .map(|key| resolve_key(key, &at("persistence.auth_encryption_key"), around))
                 .transpose()?
                 .map(Concealed::new),
             place: place.to_owned(),
         }))
+    }
+}
+
+/// Where sessions are kept. A key that goes with the other kind of database is a mistake that nobody
+/// would notice.
+fn store(kept: &Persistence, around: &dyn Surroundings, place: &str) -> Result<Kept, ConfigError> {
+    let at = |key: &str| format!("{place}.{key}");
+    let text = |key: &str, value: &Option<String>| {
+        value.as_deref().map(|text| resolve(text, &at(key), around)).transpose()
+    };
+    let wrong = |key: &str, problem: &str| {
+        Err(ConfigError::Value { place: at(key), problem: problem.to_owned() })
+    };
+    match kept.kind {
+        StoreKind::Sqlite if kept.url.is_some() => {
+            wrong("url", "it is for `type: postgres`; sessions in SQLite are at `path`")
+        }
+        StoreKind::Sqlite if kept.ca.is_some() => wrong("ca", "it is for `type: postgres`"),
+        StoreKind::Postgres if kept.path.is_some() => {
+            wrong("path", "it is for `type: sqlite`; a PostgreSQL database is at `url`")
+        }
+        StoreKind::Sqlite => {
+            let path = text("path", &kept.path)?.unwrap_or_else(|| DEFAULT_STORE.to_owned());
+            Ok(Kept::File(expand_home(&path, around)))
+        }
+        StoreKind::Postgres => {
+            let Some(url) = text("url", &kept.url)? else {
+                return wrong("url", "with `type: postgres` the address of the database is needed");
+            };
+            if kept.auth_encryption_key.is_none() {
+                return wrong(
+                    "auth_encryption_key",
+                    "with `type: postgres` a key is needed, the same one for all replicas; \
+                     `openssl rand -hex 32` makes one",
+                );
+            }
+            let ca = text("ca", &kept.ca)?.map(|path| expand_home(&path, around));
+            Ok(Kept::Database { url: Concealed::new(url), ca })
+        }
     }
 }
 

@@ -22,10 +22,11 @@ mod tests;
 mod token;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mxcp_schemas::audit::{CallerType, Client as Recorded, Json};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::cache::Cache;
 use super::clock::Clock;
@@ -35,7 +36,7 @@ use super::login::Logins;
 use super::provider::Provider;
 use super::seal::Sealer;
 use super::secret::Digest;
-use super::store::{Store, StoreError};
+use super::store::{Notice, Store, StoreError};
 use crate::audit::{AppendError, AuthEvent, AuthStep, Refusal};
 use crate::principal::{Identity, Principal};
 use crate::serve::Runtime;
@@ -119,6 +120,12 @@ impl Issuer {
             logins: Logins::default(),
             cache: parts.cache,
         })
+    }
+
+    /// What has to be the same for what was found out about a token to be used again: see
+    /// [`Store::epoch`].
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.store.epoch()
     }
 
     /// Removes what is over.
@@ -235,6 +242,17 @@ impl Issuer {
         let address: Option<IpAddr> = Some(visitor.address);
         let refusal = Refusal { caller: CallerType::Http, address, reason };
         let _receipt = self.runtime.trail().refuse(&refusal);
+    }
+}
+
+/// Acts on what other replicas end, as long as there is an issuer.
+pub(super) async fn heed(issuer: Weak<Issuer>, mut notices: UnboundedReceiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        let Some(issuer) = issuer.upgrade() else { return };
+        match notice {
+            Notice::Grant(id) => issuer.logins.end(&id),
+            Notice::Token(token) => issuer.forget(&token),
+        }
     }
 }
 

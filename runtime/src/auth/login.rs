@@ -67,6 +67,11 @@ impl Login {
         }
     }
 
+    /// When the provider was last asked, as far as this process knows: seconds since 1970.
+    pub fn checked(&self) -> i64 {
+        self.checked.load(Ordering::Acquire)
+    }
+
     /// Notes what the provider said, and whether that is something new.
     pub(super) fn renewed(&self, checked: i64, provider_expires: Option<i64>, is_new: bool) {
         self.provider_expires.store(provider_expires.unwrap_or(i64::MAX), Ordering::Release);

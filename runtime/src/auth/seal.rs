@@ -14,7 +14,8 @@ use super::secret::{NoRandom, hex, random};
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
-const KEY_ID_BYTES: usize = 8;
+/// Bytes of what says which key it is.
+pub const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 
 /// Seals and opens.
@@ -67,6 +68,11 @@ impl Sealer {
     /// Says which key this is, and nothing about it.
     pub fn key_id(&self) -> String {
         hex(&self.key_id)
+    }
+
+    /// The same in bytes: everything that is sealed begins with them.
+    pub const fn key_id_bytes(&self) -> &[u8; KEY_ID_BYTES] {
+        &self.key_id
     }
 
     /// Encrypts.

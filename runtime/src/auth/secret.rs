@@ -83,6 +83,22 @@ impl Digest {
         bytes.try_into().ok().map(Self)
     }
 
+    /// The digest that 64 hexadecimal digits are; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let digit =
+                |at: u8| char::from(at).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let [high, low] = *pair;
+            *byte = digit(high)? << 4 | digit(low)?;
+        }
+        Some(Self(bytes))
+    }
+
     /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -114,5 +130,9 @@ mod tests {
         assert_eq!(Digest::of("abc"), Digest::of("abc"));
         assert_ne!(Digest::of("abc"), Digest::of("abd"));
         assert_eq!(Digest::from_bytes(&[0; 31]), None);
+        assert_eq!(Digest::from_hex(abc), Some(Digest::of("abc")));
+        for odd in ["", "ba", &abc[1..], &abc.replace('b', "+"), &format!("{abc}00")] {
+            assert_eq!(Digest::from_hex(odd), None, "{odd}");
+        }
     }
 }

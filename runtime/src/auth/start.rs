@@ -6,11 +6,11 @@ use super::admission::{self, Admission, Way};
 use super::cache::{Cache, PRINCIPALS_MAX};
 use super::claims::Mappings;
 use super::clock::Clock;
-use super::config::{AuthConfig, Mode, ProviderConfig};
+use super::config::{AuthConfig, Kept, Mode, ProviderConfig};
 use super::fetch::{FetchError, Fetcher, Rules};
 use super::issuer::{self, Issuer};
 use super::provider::{self, Deployment, Provider, SettingError, Settings};
-use super::store::{self, OpenError, Store, StoreError};
+use super::store::{self, OpenError, Opened, Store, StoreError, Whereabouts};
 use super::verifier::{Demands, Verifier};
 use crate::serve::Runtime;
 use crate::transport::http::ENDPOINT;
@@ -144,11 +144,8 @@ pub async fn start_issuer(
     clock: Clock,
 ) -> Result<Started, StartError> {
     let manifest = runtime.manifest();
-    let (store, sealer, mut notes) = Store::open(store::Settings {
-        path: &config.store,
-        key: config.encryption_key.as_ref().map(|key| key.expose().as_str()),
-        realm: format!("{}/{}", manifest.project, manifest.profile),
-    })?;
+    let realm = format!("{}/{}", manifest.project, manifest.profile);
+    let Opened { store, sealer, mut notes, notices } = open(config, realm).await?;
     let own = sealer.clone();
     let lost = store.write(move |desk| desk.end_unreadable(&own)).await?;
     if lost > 0 {
@@ -169,8 +166,28 @@ pub async fn start_issuer(
     })?;
     let issuer = Arc::new(issuer);
     issuer.resume().await?;
+    if let Some(notices) = notices {
+        tokio::spawn(issuer::heed(Arc::downgrade(&issuer), notices));
+    }
     let way = Way::Issuer(issuer);
     Ok(Started { admission: admission(runtime, config, way, cache, clock), notes })
+}
+
+/// Opens the store apart from the runtime's threads: a database may take its time.
+async fn open(config: &AuthConfig, realm: String) -> Result<Opened, StartError> {
+    let (kept, key) = (config.store.clone(), config.encryption_key.clone());
+    let open = move || {
+        let place = match &kept {
+            Kept::File(path) => Whereabouts::File(path),
+            Kept::Database { url, ca } => {
+                Whereabouts::Database { url: url.expose(), ca: ca.as_deref() }
+            }
+        };
+        let key = key.as_ref().map(|key| key.expose().as_str());
+        Store::open(store::Settings { place, key, realm })
+    };
+    let opened = tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Closed)?;
+    Ok(opened?)
 }
 
 fn admission(

@@ -63,6 +63,7 @@ pub(super) fn holds_secrets(user: &User) -> bool {
             let clients = auth.clients.iter().filter_map(|client| client.client_secret.as_deref());
             own.chain(clients)
                 .chain(auth.persistence.auth_encryption_key.as_deref())
+                .chain(auth.persistence.url.as_deref())
                 .any(is_literal)
         });
         let parameters = profile.secrets.iter().filter_map(|secret| secret.parameters.as_ref());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use super::*;
+use crate::auth::config::Kept;
 
 #[derive(Default)]
 struct World {
@@ -127,10 +128,36 @@ projects:
     let auth = config.auth.as_ref().unwrap();
     assert_eq!(auth.provider.values[0], ("server_url".into(), "https://h.example".into()));
     assert_eq!(auth.provider.callback_path, "/auth/keycloak/callback");
-    assert_eq!(auth.store, Path::new("/home/ada/.mxcp/oauth.db"));
+    assert_eq!(auth.store, Kept::File("/home/ada/.mxcp/oauth.db".into()));
     assert_eq!(auth.clients[0].redirect_uris, ["https://h.example/cb"]);
     assert_eq!(auth.required_scopes, ["read"]);
     assert!(!format!("{config:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn a_database_that_replicas_share_is_resolved_and_its_address_does_not_print() {
+    let file = "
+projects:
+  clinic:
+    profiles:
+      dev:
+        auth:
+          provider: github
+          github: {client_id: a}
+          persistence:
+            type: postgres
+            url: 'postgresql://mxcp:${PASSWORD}@db.example/sessions'
+            ca: '~/ca.pem'
+            auth_encryption_key: '${KEY}'
+";
+    let mut world = World::with(file);
+    world.variables.extend([("PASSWORD", "hunter2"), ("KEY", "k3y")]);
+    let config = world.load().unwrap();
+    let auth = config.auth.as_ref().unwrap();
+    let url = Concealed::new("postgresql://mxcp:hunter2@db.example/sessions".to_owned());
+    assert_eq!(auth.store, Kept::Database { url, ca: Some("/home/ada/ca.pem".into()) });
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("hunter2") && !printed.contains("k3y"), "{printed}");
 }
 
 #[test]
@@ -143,8 +170,20 @@ fn nothing_that_is_configured_wrongly_is_ignored() {
     assert!(auth("{provider: [github]}").load().is_err());
     assert!(auth("{provider: gihub}").error().contains("did you mean `github`"));
     assert!(auth("{provider: github}").error().contains("needs `github`"));
-    let postgres = "{provider: github, github: {client_id: a}, persistence: {type: postgres}}";
-    assert!(auth(postgres).error().contains("auth.persistence.type"));
+    for (persistence, place, words) in [
+        ("type: postgres", "url", "the address of the database"),
+        ("type: postgres, url: 'postgresql://h/d'", "auth_encryption_key", "for all replicas"),
+        ("type: postgres, url: 'postgresql://h/d', path: /p", "path", "is at `url`"),
+        ("url: 'postgresql://h/d'", "url", "it is for `type: postgres`"),
+        ("ca: a.pem", "ca", "it is for `type: postgres`"),
+    ] {
+        let file = format!(
+            "{{provider: github, github: {{client_id: a}}, persistence: {{{persistence}}}}}"
+        );
+        let error = auth(&file).error();
+        let place = format!("auth.persistence.{place}`");
+        assert!(error.contains(&place) && error.contains(words), "{persistence}: {error}");
+    }
     let tls = World::with("transport: {http: {tls: {cert: 'a', key: '${NOPE}'}}}");
     assert!(tls.error().contains("`transport.http.tls.key`"));
     let proxies = "transport: {http: {trust_proxy: true, trusted_proxies: [everywhere]}}";
@@ -165,6 +204,7 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
         "auth: {provider: github, github: {client_id: a, client_secret: b}}",
         "auth: {clients: [{client_id: a, client_secret: b, redirect_uris: []}]}",
         "auth: {persistence: {auth_encryption_key: b}}",
+        "auth: {persistence: {type: postgres, url: 'postgresql://u:p@h/d'}}",
         "audit: {hmac_key: b}",
         "secrets: [{name: a, type: s3, parameters: {SECRET: b}}]",
         "secrets: [{name: a, type: http, parameters: {extra: {token: [b]}}}]",

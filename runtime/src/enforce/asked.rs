@@ -30,9 +30,9 @@ impl Answers for About {
     fn answer(&self, question: Question, name: &str) -> Option<String> {
         let identity = self.caller.principal.identity();
         match question {
-            Question::Username => identity.username.clone(),
-            Question::Email => identity.email.clone(),
-            Question::Provider => identity.provider.clone(),
+            Question::Username => identity.username.as_deref().map(str::to_owned),
+            Question::Email => identity.email.as_deref().map(str::to_owned),
+            Question::Provider => identity.provider.as_deref().map(str::to_owned),
             Question::ExternalToken => {
                 self.external_token.as_ref().map(|token| token.expose().clone())
             }

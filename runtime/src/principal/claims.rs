@@ -183,7 +183,7 @@ impl<'b> Slots<'b> {
 
     pub(super) fn finish(self) -> Principal {
         let text = |name: &str| match builtin_slot(name).and_then(|slot| self.values.get(slot)) {
-            Some(Datum::String(text)) => Some(text.text.to_string()),
+            Some(Datum::String(text)) => Some(text.text.clone()),
             _ => None,
         };
         let identity = Identity {

@@ -164,14 +164,39 @@ impl Issuer {
         Self::on(free_port(), auth)
     }
 
-    fn on(port: u16, mut auth: Value) -> Self {
-        let base = format!("http://127.0.0.1:{port}");
+    /// Starts one of several that are reached by one address: this one listens on a port of its own,
+    /// and `auth` says where all of them keep logins.
+    pub fn replica(base: &str, port: u16, auth: &Value) -> Self {
         let (project, bundle) = project();
-        auth["mode"] = json!("issuer");
+        Self::serving(project, bundle, base.to_owned(), port, auth.clone())
+    }
+
+    fn on(port: u16, mut auth: Value) -> Self {
+        let (project, bundle) = project();
         auth["persistence"] = json!({ "type": "sqlite", "path": project.path("sessions.db") });
+        Self::serving(project, bundle, format!("http://127.0.0.1:{port}"), port, auth)
+    }
+
+    fn serving(
+        project: Project,
+        bundle: PathBuf,
+        base: String,
+        port: u16,
+        mut auth: Value,
+    ) -> Self {
+        auth["mode"] = json!("issuer");
         user_file(&project, &auth, &json!({ "base_url": base, "stateless": true }));
         let server = Server::spawn(trail::serving(&project, &bundle, &[], port), port);
         Self { base, idp: None, server, project, bundle, port }
+    }
+
+    /// The records of its trail so far that are of one step of authentication.
+    pub fn records_of(&self, step: &str) -> Vec<Value> {
+        let mut records = trail::records_of_torn(&self.project);
+        records.retain(|record| {
+            record["operation_type"] == "auth" && record["operation_name"] == step
+        });
+        records
     }
 
     /// The issuer of the identity provider.

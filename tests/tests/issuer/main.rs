@@ -15,5 +15,6 @@ mod flow;
 mod kill;
 mod redirects;
 mod replay;
+mod replicas;
 mod rotation;
 mod tenants;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// A provider that rotates refresh tokens, in the manner of GitHub.
 #[derive(Debug)]
-struct Rotating {
+pub(crate) struct Rotating {
     /// the number of the refresh token that is good
     current: AtomicUsize,
     /// whether the one before it is accepted too
@@ -21,8 +21,8 @@ struct Rotating {
 }
 
 impl Rotating {
-    async fn start(lenient: bool) -> Server {
-        let (current, held) = (AtomicUsize::new(0), AtomicBool::new(true));
+    pub(crate) async fn start(lenient: bool, held: bool) -> Server {
+        let (current, held) = (AtomicUsize::new(0), AtomicBool::new(held));
         let provider = Arc::new(Self { current, lenient, held });
         Server::start(move |_: &str, seen: &Seen| provider.answer(seen)).await
     }
@@ -66,16 +66,21 @@ impl Rotating {
     }
 }
 
-/// A login whose refresh was killed while the provider had exchanged its token already.
-async fn killed_in_between(provider: &Server) -> (Issuer, [String; 3]) {
-    let issuer = Issuer::before(json!({
+/// What an issuer in front of it is told.
+pub(crate) fn section(provider: &Server) -> Value {
+    json!({
         "provider": "github",
         "github": {
             "client_id": "mxcp", "client_secret": "secret",
             "auth_url": format!("{}/authorize", provider.base),
             "token_url": format!("{}/token", provider.base), "api_url": provider.base,
         },
-    }));
+    })
+}
+
+/// A login whose refresh was killed while the provider had exchanged its token already.
+async fn killed_in_between(provider: &Server) -> (Issuer, [String; 3]) {
+    let issuer = Issuer::before(section(provider));
     let (client, access, refresh) = issuer.tokens().await;
     assert_eq!(provider.count("/token"), 1);
     assert_eq!(issuer.call(&access).await.status, 200);
@@ -95,7 +100,7 @@ async fn asked(provider: &Server, times: usize) {
 }
 
 /// Calls until the answer has this status.
-async fn becomes(issuer: &Issuer, token: &str, status: u16) -> Value {
+pub(crate) async fn becomes(issuer: &Issuer, token: &str, status: u16) -> Value {
     for _ in 0..600 {
         let page = issuer.call(token).await;
         if page.status == status {
@@ -108,7 +113,7 @@ async fn becomes(issuer: &Issuer, token: &str, status: u16) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_accepts_the_old_token_for_a_while_is_asked_again() {
-    let provider = Rotating::start(true).await;
+    let provider = Rotating::start(true, true).await;
     let (issuer, [_, access, _]) = killed_in_between(&provider).await;
     // Nobody has to call for that.
     asked(&provider, 3).await;
@@ -118,14 +123,20 @@ async fn a_provider_that_accepts_the_old_token_for_a_while_is_asked_again() {
     let issuer = issuer.kill_and_restart();
     becomes(&issuer, &access, 200).await;
     assert_eq!(provider.count("/token"), 3, "and nothing is left to be done");
+    assert_eq!(issuer.records_of("revoked"), [] as [Value; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_one_that_does_not_the_person_is_asked_to_log_in_again() {
-    let provider = Rotating::start(false).await;
+    let provider = Rotating::start(false, true).await;
     let (issuer, [client, access, refresh]) = killed_in_between(&provider).await;
     asked(&provider, 3).await;
     becomes(&issuer, &access, 401).await;
+    let revoked = issuer.records_of("revoked");
+    let [record] = revoked.as_slice() else { panic!("{revoked:?}") };
+    assert_eq!(record["event"]["what"], "refresh_interrupted");
+    assert_eq!(record["user_id"], "7");
+    assert_eq!(record["client"]["id"], client.as_str());
     let fields =
         [("grant_type", "refresh_token"), ("client_id", &*client), ("refresh_token", &*refresh)];
     let page = issuer.token(&fields).await;

@@ -11,7 +11,7 @@ use super::Issuer;
 use crate::auth::login::{Due, Login, REFRESH_AHEAD_S};
 use crate::auth::provider::{Grant, Person, ProviderError};
 use crate::auth::secret::Digest;
-use crate::auth::store::{GrantRow, StoreError, TokenRow};
+use crate::auth::store::{Begin, GrantRow, REFRESH_LEASE_S, StoreError, TokenRow};
 use crate::config::Concealed;
 
 /// What came of asking again.
@@ -30,7 +30,9 @@ const RESUMED_MAX: i64 = 10_000;
 /// Logins that are checked at the same time after a start.
 const RESUMED_AT_ONCE_MAX: usize = 8;
 /// Seconds after which no process waits any more for a provider that it asked for a fresh token.
-const RESUME_AFTER_S: i64 = 15;
+const RESUME_AFTER_S: i64 = REFRESH_LEASE_S;
+/// Milliseconds between two looks at whether another replica has got a fresh token.
+const TURN_INTERVAL_MS: u64 = 100;
 
 /// What became of a grant of the provider's.
 enum Asked {
@@ -122,6 +124,13 @@ impl Issuer {
             self.logins.end(&login.id);
             return Ok(Renewal::Ended);
         };
+        if row.checked > login.checked() && !row.unsettled {
+            // Another replica asked meanwhile; what it learned is in the row.
+            login.renewed(row.checked, row.provider.expires_at, true);
+            if login.due(now) == Due::No {
+                return Ok(Renewal::Stands);
+            }
+        }
         match self.ask(&row, now).await? {
             Asked::Person(found) => self.keep(login, &row, *found, now).await,
             Asked::Unknown => Ok(Renewal::Unknown),
@@ -206,15 +215,16 @@ impl Issuer {
         grant: &Grant,
         now: i64,
     ) -> Result<Result<Grant, Asked>, StoreError> {
-        let id = row.id.clone();
-        if !self.store.write(move |desk| desk.begin_refresh(&id, now)).await? {
-            return Ok(Err(Asked::Over));
+        if let Some(done) = self.take_turn(row, grant, now).await? {
+            return Ok(done);
         }
         let fresh = match self.provider.refresh(grant).await {
             Ok(fresh) => fresh,
             Err(ProviderError::InvalidGrant) => return self.refreshed_elsewhere(row, grant).await,
             Err(error) => {
                 tracing::warn!(%error, "the identity provider did not refresh a token");
+                let id = row.id.clone();
+                self.store.write(move |desk| desk.give_up_refresh(&id)).await?;
                 return Ok(Err(Asked::Unknown));
             }
         };
@@ -223,6 +233,34 @@ impl Issuer {
         let (id, kept) = (row.id.clone(), fresh.clone());
         let stands = self.store.write(move |desk| desk.keep_provider(&id, &kept)).await?;
         Ok(if stands { Ok(fresh) } else { Err(Asked::Over) })
+    }
+
+    /// Waits until no other replica asks the provider for a fresh token. `None` when it is this one's
+    /// turn; else what came of it elsewhere.
+    async fn take_turn(
+        &self,
+        row: &GrantRow,
+        used: &Grant,
+        mut now: i64,
+    ) -> Result<Option<Result<Grant, Asked>>, StoreError> {
+        loop {
+            let id = row.id.clone();
+            match self.store.write(move |desk| desk.begin_refresh(&id, now)).await? {
+                Begin::Done => return Ok(None),
+                Begin::Ended => return Ok(Some(Err(Asked::Over))),
+                Begin::Elsewhere => {}
+            }
+            tokio::time::sleep(Duration::from_millis(TURN_INTERVAL_MS)).await;
+            now = self.clock.now_s();
+            let (id, naming) = (row.id.clone(), self.provider.naming());
+            match self.store.read(move |desk| desk.grant(&id, naming, now)).await? {
+                None => return Ok(Some(Err(Asked::Over))),
+                Some(row) if row.provider.access_token != used.access_token => {
+                    return Ok(Some(Ok(row.provider)));
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     /// Takes up what a process left that was killed while it waited for the provider. Another one

@@ -1,8 +1,7 @@
 //! Removing what is over.
 
-use rusqlite::params;
-
 use super::super::seal::Sealer;
+use super::base::values;
 use super::tokens::REPLAY_S;
 use super::{Desk, StoreError};
 
@@ -36,22 +35,23 @@ impl Desk<'_> {
             "DELETE FROM refresh_token WHERE expires <= ?1",
             "DELETE FROM code WHERE expires <= ?1 AND used IS NULL",
         ] {
-            cleaned.tokens += self.execute(sql, [now])?;
+            cleaned.tokens += self.execute(sql, values![now])?;
         }
         // Nobody can ask for these again; they need not be there for somebody to find.
         self.execute(
             "UPDATE refresh_token SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?1",
-            [now - REPLAY_S],
+            values![now - REPLAY_S],
         )?;
-        cleaned.grants += self.execute("DELETE FROM login_grant WHERE expires <= ?1", [now])?;
+        cleaned.grants +=
+            self.execute("DELETE FROM login_grant WHERE expires <= ?1", values![now])?;
         cleaned.grants += self.execute(
             "DELETE FROM login_grant WHERE realm = ?1
                AND NOT EXISTS (SELECT 1 FROM access_token WHERE grant_id = id)
                AND NOT EXISTS (SELECT 1 FROM refresh_token WHERE grant_id = id)
                AND NOT EXISTS (SELECT 1 FROM code WHERE grant_id = id AND used IS NULL)",
-            [self.realm],
+            values![self.realm],
         )?;
-        cleaned.logins = self.execute("DELETE FROM login WHERE expires <= ?1", [now])?;
+        cleaned.logins = self.execute("DELETE FROM login WHERE expires <= ?1", values![now])?;
         cleaned.clients = self.forget_clients(now)?;
         Ok(cleaned)
     }
@@ -62,8 +62,8 @@ impl Desk<'_> {
     /// See [`StoreError`].
     pub fn end_unreadable(&self, sealer: &Sealer) -> Result<usize, StoreError> {
         self.execute(
-            "DELETE FROM login_grant WHERE realm = ?1 AND lower(hex(substr(provider, 1, 8))) <> ?2",
-            params![self.realm, sealer.key_id()],
+            "DELETE FROM login_grant WHERE realm = ?1 AND substr(provider, 1, 8) <> ?2",
+            values![self.realm, &sealer.key_id_bytes()[..]],
         )
     }
 }

@@ -1,9 +1,9 @@
 //! Clients that registered themselves.
 
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::super::secret::Digest;
+use super::base::values;
 use super::{Desk, StoreError};
 
 /// Clients that may be registered at the same time.
@@ -60,7 +60,7 @@ impl Desk<'_> {
     ) -> Result<Registration, StoreError> {
         let recent = self.count(
             "SELECT count(*) FROM client WHERE realm = ?1 AND address = ?2 AND created > ?3",
-            params![self.realm, address, now - HOUR_S],
+            values![self.realm, address, now - HOUR_S],
         )?;
         if recent >= CLIENTS_PER_ADDRESS_AND_HOUR_MAX {
             return Ok(Registration::AddressFull);
@@ -75,14 +75,7 @@ impl Desk<'_> {
         self.execute(
             "INSERT INTO client (realm, client_id, secret, document, address, created)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                self.realm,
-                client.client_id,
-                client.secret.as_ref().map(|digest| digest.as_bytes().as_slice()),
-                document,
-                address,
-                now
-            ],
+            values![self.realm, &client.client_id, client.secret.as_ref(), &document, address, now],
         )?;
         Ok(Registration::Done)
     }
@@ -94,8 +87,8 @@ impl Desk<'_> {
     pub fn client(&self, client_id: &str) -> Result<Option<Registered>, StoreError> {
         let found = self.one(
             "SELECT document, secret FROM client WHERE realm = ?1 AND client_id = ?2",
-            params![self.realm, client_id],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?)),
+            values![self.realm, client_id],
+            |row| Ok((row.text(0)?, row.maybe_bytes(1)?)),
         )?;
         let Some((document, secret)) = found else { return Ok(None) };
         let mut client: Registered =
@@ -117,13 +110,13 @@ impl Desk<'_> {
     pub fn use_client(&self, client_id: &str, now: i64) -> Result<(), StoreError> {
         self.execute(
             "UPDATE client SET used = ?3 WHERE realm = ?1 AND client_id = ?2",
-            params![self.realm, client_id, now],
+            values![self.realm, client_id, now],
         )?;
         Ok(())
     }
 
     fn clients(&self) -> Result<u64, StoreError> {
-        self.count("SELECT count(*) FROM client WHERE realm = ?1", [self.realm])
+        self.count("SELECT count(*) FROM client WHERE realm = ?1", values![self.realm])
     }
 
     /// Forgets clients that nobody uses.
@@ -132,7 +125,7 @@ impl Desk<'_> {
             "DELETE FROM client WHERE realm = ?1
                AND ((used IS NULL AND created < ?2) OR used < ?3)
                AND client_id NOT IN (SELECT client_id FROM login_grant WHERE realm = ?1)",
-            params![self.realm, now - UNUSED_CLIENT_S, now - USED_CLIENT_S],
+            values![self.realm, now - UNUSED_CLIENT_S, now - USED_CLIENT_S],
         )
     }
 }

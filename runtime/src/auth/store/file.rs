@@ -58,6 +58,43 @@ pub enum OpenError {
         /// its version
         found: i32,
     },
+    /// Its address is none.
+    #[error(
+        "`persistence.url` is no address of a PostgreSQL database: \
+         `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
+    )]
+    Address,
+    /// PostgreSQL cannot be used.
+    #[error("the session database cannot be used: {0}")]
+    Postgres(String),
+    /// No secure connection can be made.
+    #[error("no secure connection to the session database can be made: {0}")]
+    Tls(String),
+    /// There is no key.
+    #[error(
+        "`persistence.auth_encryption_key` is missing: with PostgreSQL all replicas need the same \
+         one; `openssl rand -hex 32` makes one"
+    )]
+    KeyMissing,
+    /// The rows are encrypted under another key.
+    #[error(
+        "the sessions of `{realm}` are encrypted under another key than \
+         `persistence.auth_encryption_key`; give the key that they were encrypted under, or end them \
+         all: DELETE FROM mxcp_sessions.realm WHERE realm = '{realm}'"
+    )]
+    OtherKey {
+        /// project and profile
+        realm: String,
+    },
+    /// A newer release made the tables.
+    #[error(
+        "the session database has version {found}; this release knows {known}",
+        known = schema::VERSION
+    )]
+    SchemaVersion {
+        /// their version
+        found: i32,
+    },
     /// Others can read it, or its key.
     #[error(transparent)]
     Exposed(#[from] Exposed),
@@ -75,7 +112,7 @@ pub enum OpenError {
 /// A key that is none. Says nothing of what it is.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is no key of 32 bytes in hexadecimal or base64; `openssl rand -hex 32` makes one")]
-pub struct KeyError(String);
+pub struct KeyError(pub(super) String);
 
 /// What was opened.
 pub(super) struct Opened {
@@ -234,7 +271,7 @@ fn key_file(path: &Path) -> Result<[u8; KEY_BYTES], OpenError> {
 }
 
 /// 32 bytes in hexadecimal or base64.
-fn read_key(text: &str) -> Option<[u8; KEY_BYTES]> {
+pub(super) fn read_key(text: &str) -> Option<[u8; KEY_BYTES]> {
     let text = text.trim();
     if text.len() == KEY_BYTES * 2 {
         let mut key = [0; KEY_BYTES];

@@ -1,15 +1,29 @@
 //! Grants: one person let one client act in their name.
 
-use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::super::claims::Claims;
 use super::super::provider::{Grant, Naming, Person};
 use super::super::seal::Place;
+use super::base::{Notice, Row, values};
 use super::{Desk, StoreError, join, split};
 
 /// Grants of one person at the same time; the oldest gives way.
 pub const GRANTS_PER_SUBJECT_MAX: i64 = 64;
+/// Seconds for which one replica has the provider to itself when it asks for a fresh token. No process
+/// waits longer for a provider.
+pub const REFRESH_LEASE_S: i64 = 15;
+
+/// Whether the provider may be asked for a fresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// it may
+    Done,
+    /// another replica is asking
+    Elsewhere,
+    /// the grant ended
+    Ended,
+}
 
 /// A grant that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +87,8 @@ impl Desk<'_> {
         let (issuer, subject) = (&grant.person.provider, &grant.person.user_id);
         let beyond = self.texts(
             "SELECT id FROM login_grant WHERE realm = ?1 AND issuer = ?2 AND subject = ?3
-             ORDER BY created DESC, id LIMIT -1 OFFSET ?4",
-            params![self.realm, issuer, subject, GRANTS_PER_SUBJECT_MAX - 1],
+             ORDER BY created DESC, id LIMIT ?5 OFFSET ?4",
+            values![self.realm, issuer, subject, GRANTS_PER_SUBJECT_MAX - 1, i64::MAX],
         )?;
         for id in &beyond {
             self.end_grant(id)?;
@@ -83,17 +97,17 @@ impl Desk<'_> {
             "INSERT INTO login_grant (id, realm, client_id, issuer, subject, scopes, resource,
                                       may_refresh, person, provider, created, checked, expires)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
-            params![
-                grant.id,
+            values![
+                &grant.id,
                 self.realm,
-                grant.client_id,
+                &grant.client_id,
                 issuer,
                 subject,
-                join(&grant.scopes),
-                grant.resource,
+                &join(&grant.scopes),
+                &grant.resource,
                 grant.may_refresh,
-                self.seal_person(&grant.id, &grant.person)?,
-                self.seal_provider(&grant.id, &grant.provider)?,
+                &self.seal_person(&grant.id, &grant.person)?,
+                &self.seal_provider(&grant.id, &grant.provider)?,
                 now,
                 grant.expires
             ],
@@ -115,7 +129,7 @@ impl Desk<'_> {
             "SELECT client_id, scopes, resource, person, provider, checked, expires,
                     EXISTS (SELECT 1 FROM refreshing WHERE grant_id = id)
              FROM login_grant WHERE realm = ?1 AND id = ?2 AND expires > ?3",
-            params![self.realm, id, now],
+            values![self.realm, id, now],
             raw,
         )?;
         let Some(raw) = found else { return Ok(None) };
@@ -152,11 +166,11 @@ impl Desk<'_> {
         let changed = self.execute(
             "UPDATE login_grant SET person = ?3, provider = ?4, checked = ?5
              WHERE realm = ?1 AND id = ?2",
-            params![
+            values![
                 self.realm,
                 id,
-                self.seal_person(id, person)?,
-                self.seal_provider(id, provider)?,
+                &self.seal_person(id, person)?,
+                &self.seal_provider(id, provider)?,
                 now
             ],
         )?;
@@ -164,19 +178,36 @@ impl Desk<'_> {
     }
 
     /// Notes that the provider is about to be asked for a fresh token, before it is: from then on
-    /// until its answer is kept nobody knows which token of the provider's is good. False when the
-    /// grant ended meanwhile.
+    /// until its answer is kept nobody knows which token of the provider's is good.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn begin_refresh(&self, id: &str, now: i64) -> Result<bool, StoreError> {
-        let changed = self.execute(
+    pub fn begin_refresh(&self, id: &str, now: i64) -> Result<Begin, StoreError> {
+        // In one process there is one who asks for each login, and what a killed one left is taken up.
+        let others_until = if self.base.is_shared() { now - REFRESH_LEASE_S } else { i64::MAX };
+        let begun = self.execute(
             "INSERT INTO refreshing (grant_id, begun)
-             SELECT id, ?3 FROM login_grant WHERE realm = ?1 AND id = ?2
-             ON CONFLICT (grant_id) DO UPDATE SET begun = excluded.begun",
-            params![self.realm, id, now],
+             SELECT id, CAST(?3 AS BIGINT) FROM login_grant WHERE realm = ?1 AND id = ?2
+             ON CONFLICT (grant_id) DO UPDATE SET begun = excluded.begun
+             WHERE refreshing.begun <= ?4",
+            values![self.realm, id, now, others_until],
         )?;
-        Ok(changed == 1)
+        if begun == 1 {
+            return Ok(Begin::Done);
+        }
+        let there = self.count(
+            "SELECT count(*) FROM login_grant WHERE realm = ?1 AND id = ?2",
+            values![self.realm, id],
+        )?;
+        Ok(if there == 0 { Begin::Ended } else { Begin::Elsewhere })
+    }
+
+    /// Notes that nobody waits for the provider any more, though it is not known what it did.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn give_up_refresh(&self, id: &str) -> Result<(), StoreError> {
+        self.execute("UPDATE refreshing SET begun = 0 WHERE grant_id = ?1", values![id]).map(drop)
     }
 
     /// The grants whose provider was asked for a fresh token and whose answer is not kept, and when
@@ -185,13 +216,12 @@ impl Desk<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub fn unsettled(&self, max: i64) -> Result<Vec<(String, i64)>, StoreError> {
-        let mut statement = self.connection.prepare(
+        let rows = self.base.query(
             "SELECT grant_id, begun FROM refreshing JOIN login_grant ON id = grant_id
              WHERE realm = ?1 ORDER BY begun DESC LIMIT ?2",
+            values![self.realm, max],
         )?;
-        let rows =
-            statement.query_map(params![self.realm, max], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        rows.iter().map(|row| Ok((row.text(0)?, row.whole(1)?))).collect()
     }
 
     /// Keeps what the provider gave us for what we had. False when the grant ended meanwhile.
@@ -199,10 +229,10 @@ impl Desk<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub fn keep_provider(&self, id: &str, provider: &Grant) -> Result<bool, StoreError> {
-        self.execute("DELETE FROM refreshing WHERE grant_id = ?1", [id])?;
+        self.execute("DELETE FROM refreshing WHERE grant_id = ?1", values![id])?;
         let changed = self.execute(
             "UPDATE login_grant SET provider = ?3 WHERE realm = ?1 AND id = ?2",
-            params![self.realm, id, self.seal_provider(id, provider)?],
+            values![self.realm, id, &self.seal_provider(id, provider)?],
         )?;
         Ok(changed == 1)
     }
@@ -213,7 +243,11 @@ impl Desk<'_> {
     /// See [`StoreError`].
     pub fn end_grant(&self, id: &str) -> Result<bool, StoreError> {
         let sql = "DELETE FROM login_grant WHERE realm = ?1 AND id = ?2";
-        Ok(self.execute(sql, params![self.realm, id])? == 1)
+        let ended = self.execute(sql, values![self.realm, id])? == 1;
+        if ended {
+            self.base.tell(&Notice::Grant(id.to_owned()))?;
+        }
+        Ok(ended)
     }
 
     fn seal_person(&self, id: &str, person: &Person) -> Result<Vec<u8>, StoreError> {
@@ -242,16 +276,16 @@ struct Raw {
     unsettled: bool,
 }
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+fn raw(row: &Row) -> Result<Raw, StoreError> {
     Ok(Raw {
-        client_id: row.get(0)?,
-        scopes: row.get(1)?,
-        resource: row.get(2)?,
-        person: row.get(3)?,
-        provider: row.get(4)?,
-        checked: row.get(5)?,
-        expires: row.get(6)?,
-        unsettled: row.get(7)?,
+        client_id: row.text(0)?,
+        scopes: row.text(1)?,
+        resource: row.text(2)?,
+        person: row.bytes(3)?,
+        provider: row.bytes(4)?,
+        checked: row.whole(5)?,
+        expires: row.whole(6)?,
+        unsettled: row.truth(7)?,
     })
 }
 

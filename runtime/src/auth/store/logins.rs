@@ -1,9 +1,8 @@
 //! Logins that are under way at the provider.
 
-use rusqlite::params;
-
 use super::super::seal::Place;
 use super::super::secret::Digest;
+use super::base::values;
 use super::{Desk, StoreError};
 
 /// Logins that may be under way at the same time.
@@ -36,12 +35,12 @@ impl Desk<'_> {
     ) -> Result<Begun, StoreError> {
         self.execute(
             "DELETE FROM login WHERE realm = ?1 AND expires <= ?2",
-            params![self.realm, now],
+            values![self.realm, now],
         )?;
-        let all = self.count("SELECT count(*) FROM login WHERE realm = ?1", [self.realm])?;
+        let all = self.count("SELECT count(*) FROM login WHERE realm = ?1", values![self.realm])?;
         let of_address = self.count(
             "SELECT count(*) FROM login WHERE realm = ?1 AND address = ?2",
-            [self.realm, address],
+            values![self.realm, address],
         )?;
         if all >= LOGINS_MAX || of_address >= LOGINS_PER_ADDRESS_MAX {
             return Ok(Begun::Full);
@@ -50,14 +49,7 @@ impl Desk<'_> {
         self.execute(
             "INSERT INTO login (realm, state, browser, content, address, expires)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                self.realm,
-                state.as_bytes().as_slice(),
-                browser.as_bytes().as_slice(),
-                sealed,
-                address,
-                expires
-            ],
+            values![self.realm, state, browser, &sealed, address, expires],
         )?;
         Ok(Begun::Done)
     }
@@ -75,8 +67,8 @@ impl Desk<'_> {
     ) -> Result<Option<String>, StoreError> {
         let found = self.one(
             "SELECT browser, content FROM login WHERE realm = ?1 AND state = ?2 AND expires > ?3",
-            params![self.realm, state.as_bytes().as_slice(), now],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)),
+            values![self.realm, state, now],
+            |row| Ok((row.bytes(0)?, row.bytes(1)?)),
         )?;
         let Some((owner, content)) = found else { return Ok(None) };
         // Whoever has the state alone cannot take the login away from its browser.
@@ -85,7 +77,7 @@ impl Desk<'_> {
         }
         self.execute(
             "DELETE FROM login WHERE realm = ?1 AND state = ?2",
-            params![self.realm, state.as_bytes().as_slice()],
+            values![self.realm, state],
         )?;
         match self.open(content_of(&state.hex()), &content) {
             Ok(content) => Ok(Some(content)),

@@ -1,10 +1,10 @@
 //! Codes, access tokens and refresh tokens of grants.
 
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::super::seal::Place;
 use super::super::secret::Digest;
+use super::base::{Notice, values};
 use super::{Desk, StoreError, join, split};
 use crate::config::Concealed;
 
@@ -123,11 +123,11 @@ impl Desk<'_> {
         self.execute(
             "INSERT INTO code (digest, grant_id, redirect_uri, challenge, expires)
              VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                code.digest.as_bytes().as_slice(),
+            values![
+                &code.digest,
                 grant_id,
-                code.redirect_uri,
-                code.challenge,
+                code.redirect_uri.as_deref(),
+                &code.challenge,
                 code.expires
             ],
         )?;
@@ -153,11 +153,11 @@ impl Desk<'_> {
                     code.expires, used
              FROM code JOIN login_grant ON login_grant.id = grant_id
              WHERE digest = ?1 AND realm = ?2",
-            params![code.as_bytes().as_slice(), self.realm],
+            values![code, self.realm],
             |row| {
-                let grant: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let asked: (Option<String>, String, bool) = (row.get(3)?, row.get(4)?, row.get(5)?);
-                Ok((grant, asked, row.get::<_, i64>(6)?, row.get::<_, Option<i64>>(7)?))
+                let grant = (row.text(0)?, row.text(1)?, row.text(2)?);
+                let asked = (row.maybe_text(3)?, row.text(4)?, row.truth(5)?);
+                Ok((grant, asked, row.whole(6)?, row.maybe_whole(7)?))
             },
         )?;
         let Some(((grant_id, owner, scopes), asked, expires, used)) = found else {
@@ -176,10 +176,7 @@ impl Desk<'_> {
             self.end_grant(&grant_id)?;
             return Ok(Redeemed::Mismatch);
         }
-        self.execute(
-            "UPDATE code SET used = ?2 WHERE digest = ?1",
-            params![code.as_bytes().as_slice(), now],
-        )?;
+        self.execute("UPDATE code SET used = ?2 WHERE digest = ?1", values![code, now])?;
         let pair = make(split(&scopes), may_refresh)?;
         self.add_pair(&grant_id, &pair)?;
         Ok(Redeemed::Done { grant_id, scopes: pair.scopes })
@@ -222,15 +219,15 @@ impl Desk<'_> {
              FROM refresh_token JOIN login_grant ON login_grant.id = grant_id
              WHERE digest = ?1 AND realm = ?2
                AND refresh_token.expires > ?3 AND login_grant.expires > ?3",
-            params![token.as_bytes().as_slice(), self.realm, now],
+            values![token, self.realm, now],
             |row| {
                 Ok(RefreshRow {
-                    grant_id: row.get(0)?,
-                    client_id: row.get(1)?,
-                    scopes: row.get(2)?,
-                    rotated: row.get(3)?,
-                    successor: row.get(4)?,
-                    reply: row.get(5)?,
+                    grant_id: row.text(0)?,
+                    client_id: row.text(1)?,
+                    scopes: row.text(2)?,
+                    rotated: row.maybe_whole(3)?,
+                    successor: row.maybe_bytes(4)?,
+                    reply: row.maybe_bytes(5)?,
                 })
             },
         )
@@ -249,7 +246,7 @@ impl Desk<'_> {
         };
         let unused = self.count(
             "SELECT count(*) FROM refresh_token WHERE digest = ?1 AND rotated IS NULL",
-            [successor],
+            values![successor],
         )?;
         if unused == 0 {
             return Ok(None);
@@ -277,11 +274,11 @@ impl Desk<'_> {
         let text = serde_json::to_string(&reply).map_err(|_| StoreError::Row("reply"))?;
         self.execute(
             "UPDATE refresh_token SET rotated = ?2, successor = ?3, reply = ?4 WHERE digest = ?1",
-            params![
-                token.as_bytes().as_slice(),
+            values![
+                token,
                 now,
-                Digest::of(refresh.expose()).as_bytes().as_slice(),
-                self.seal(reply_of(&token.hex()), &text)?
+                &Digest::of(refresh.expose()),
+                &self.seal(reply_of(&token.hex()), &text)?
             ],
         )?;
         Ok(())
@@ -290,21 +287,17 @@ impl Desk<'_> {
     fn add_pair(&self, grant_id: &str, pair: &Pair) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO access_token (digest, grant_id, scopes, expires) VALUES (?1, ?2, ?3, ?4)",
-            params![
-                Digest::of(pair.access.expose()).as_bytes().as_slice(),
+            values![
+                &Digest::of(pair.access.expose()),
                 grant_id,
-                join(&pair.scopes),
+                &join(&pair.scopes),
                 pair.access_expires
             ],
         )?;
         if let Some(refresh) = &pair.refresh {
             self.execute(
                 "INSERT INTO refresh_token (digest, grant_id, expires) VALUES (?1, ?2, ?3)",
-                params![
-                    Digest::of(refresh.expose()).as_bytes().as_slice(),
-                    grant_id,
-                    pair.refresh_expires
-                ],
+                values![&Digest::of(refresh.expose()), grant_id, pair.refresh_expires],
             )?;
         }
         Ok(())
@@ -320,12 +313,12 @@ impl Desk<'_> {
              FROM access_token JOIN login_grant ON login_grant.id = grant_id
              WHERE digest = ?1 AND realm = ?2
                AND access_token.expires > ?3 AND login_grant.expires > ?3",
-            params![token.as_bytes().as_slice(), self.realm, now],
+            values![token, self.realm, now],
             |row| {
                 Ok(TokenRow {
-                    grant_id: row.get(0)?,
-                    scopes: split(&row.get::<_, String>(1)?),
-                    expires: row.get(2)?,
+                    grant_id: row.text(0)?,
+                    scopes: split(&row.text(1)?),
+                    expires: row.whole(2)?,
                 })
             },
         )
@@ -336,7 +329,6 @@ impl Desk<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub fn owner(&self, token: &Digest) -> Result<Option<(String, String, bool)>, StoreError> {
-        let digest = token.as_bytes().as_slice();
         for (table, is_access) in [("access_token", true), ("refresh_token", false)] {
             let found = self.one(
                 &format!(
@@ -344,8 +336,8 @@ impl Desk<'_> {
                      JOIN login_grant ON login_grant.id = grant_id
                      WHERE digest = ?1 AND realm = ?2"
                 ),
-                params![digest, self.realm],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                values![token, self.realm],
+                |row| Ok((row.text(0)?, row.text(1)?)),
             )?;
             if let Some((grant_id, client_id)) = found {
                 return Ok(Some((grant_id, client_id, is_access)));
@@ -360,7 +352,11 @@ impl Desk<'_> {
     /// See [`StoreError`].
     pub fn end_token(&self, token: &Digest) -> Result<bool, StoreError> {
         let sql = "DELETE FROM access_token WHERE digest = ?1";
-        Ok(self.execute(sql, [token.as_bytes().as_slice()])? == 1)
+        let ended = self.execute(sql, values![token])? == 1;
+        if ended {
+            self.base.tell(&Notice::Token(*token))?;
+        }
+        Ok(ended)
     }
 }
 

@@ -91,6 +91,10 @@ pub struct Persistence {
     pub kind: StoreKind,
     /// its file, unresolved
     pub path: Option<String>,
+    /// its address, unresolved
+    pub url: Option<String>,
+    /// file of the certificates that vouch for it, unresolved
+    pub ca: Option<String>,
     /// key under which provider tokens are encrypted, unresolved
     pub auth_encryption_key: Option<String>,
 }
@@ -350,12 +354,18 @@ fn grant_types(lift: &mut Lift<'_>, node: &Node) -> Vec<String> {
 }
 
 fn persistence(lift: &mut Lift<'_>, node: &Node) -> Persistence {
-    lift.map(node, "`persistence`", &["type", "path", "auth_encryption_key"]);
+    lift.map(node, "`persistence`", &["type", "path", "url", "ca", "auth_encryption_key"]);
     let kinds = [("sqlite", StoreKind::Sqlite), ("postgres", StoreKind::Postgres)];
     let kind = node.get("type").and_then(|n| lift.choice(n, "`type`", &kinds)).unwrap_or_default();
     let mut text =
         |key: &str| node.get(key).and_then(|n| lift.text(n, &format!("`{key}`"))).map(|t| t.value);
-    Persistence { kind, path: text("path"), auth_encryption_key: text("auth_encryption_key") }
+    Persistence {
+        kind,
+        path: text("path"),
+        url: text("url"),
+        ca: text("ca"),
+        auth_encryption_key: text("auth_encryption_key"),
+    }
 }
 
 fn texts(lift: &mut Lift<'_>, node: &Node, what: &str) -> Vec<String> {

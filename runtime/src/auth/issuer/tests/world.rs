@@ -16,7 +16,7 @@ use super::stub::Stub;
 use crate::audit::{Config as TrailConfig, Trail, redact::Redactor};
 use crate::auth::admission::Admission;
 use crate::auth::clock::Clock;
-use crate::auth::config::{AuthConfig, Mode, ProviderConfig, StaticClient};
+use crate::auth::config::{AuthConfig, Kept, Mode, ProviderConfig, StaticClient};
 use crate::auth::start::start_issuer;
 use crate::config::Concealed;
 use crate::mcp::server::Server;
@@ -133,7 +133,7 @@ impl World {
             },
             clients: plan.clients,
             required_scopes: plan.required_scopes,
-            store: folder.path().join("oauth.db"),
+            store: Kept::File(folder.path().join("oauth.db")),
             encryption_key: None,
         };
         let provider = Arc::clone(&stub) as _;
