@@ -2,7 +2,8 @@
 //! when it is dropped. It does not run as root; where the tests do, it runs as nobody.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::hash::BuildHasher as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,6 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use crate::clients;
-use crate::server::free_port;
 use crate::workspace::output;
 
 /// How long it may take to accept connections, or to end.
@@ -37,7 +37,7 @@ impl Postgres {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let programs = programs(folder.path());
-        let mut server = Self { folder, programs, port: free_port(), child: None };
+        let mut server = Self { folder, programs, port: port(), child: None };
         let (data, password) = (server.data(), server.folder.path().join("password"));
         fs::write(&password, PASSWORD).expect("the password is written");
         own(&password);
@@ -60,7 +60,7 @@ impl Postgres {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("PostgreSQL starts"));
         let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = Client::connect(&self.url("postgres"), NoTls) {
+        while let Err(error) = try_sql(&self.url("postgres"), "SELECT 1") {
             assert!(
                 Instant::now() < deadline,
                 "PostgreSQL does not answer: {error}\n{}",
@@ -149,22 +149,38 @@ impl Drop for Postgres {
     }
 }
 
+/// A free port below those that the system hands out by itself: while the server is made or stopped,
+/// nobody else is given it.
+fn port() -> u16 {
+    let mut random = std::hash::RandomState::new().hash_one(std::process::id());
+    loop {
+        let port = 20_000 + u16::try_from(random % 10_000).expect("it is small");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+        random = random.wrapping_add(1);
+    }
+}
+
 /// Runs statements and gives the rows of the last one as text.
 pub fn sql(url: &str, statements: &str) -> Vec<Vec<String>> {
+    try_sql(url, statements).expect("the statements run")
+}
+
+fn try_sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>, postgres::Error> {
     let (url, statements) = (url.to_owned(), statements.to_owned());
     // The client waits in a runtime of its own, which cannot be within another one.
     let run = move || {
-        let mut client = Client::connect(&url, NoTls).expect("a connection");
-        let messages = client.simple_query(&statements).expect("the statements run");
+        let messages = Client::connect(&url, NoTls)?.simple_query(&statements)?;
         let rows = messages.iter().filter_map(|message| match message {
             postgres::SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|at| row.get(at).unwrap_or("").to_owned()).collect())
             }
             _ => None,
         });
-        rows.collect()
+        Ok(rows.collect())
     };
-    thread::spawn(run).join().expect("the statements run")
+    thread::spawn(run).join().expect("the client does not panic")
 }
 
 /// The programs, where whoever runs them may read them.

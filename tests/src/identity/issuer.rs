@@ -19,6 +19,13 @@ pub const VERIFIER: &str = "a-verifier-of-some-forty-three-characters-or-more";
 /// Where clients of the tests are sent back to.
 pub const REDIRECT: &str = "http://127.0.0.1:9/callback";
 
+/// Its trail is where [`trail::records`] looks for it.
+const SITE: &str = "mxcp: 1
+project: clinic
+profile: default
+profiles: { default: { audit: { enabled: true, path: audit/logs-dev.jsonl } } }
+";
+
 const TOOLS: [(&str, &str); 5] = [
     (
         "tools/who.yml",
@@ -114,7 +121,7 @@ pub fn people() -> Value {
 
 /// The project that is served, built.
 pub fn project() -> (Project, PathBuf) {
-    let mut files = vec![("mxcp-site.yml", "mxcp: 1\nproject: clinic\nprofile: default\n")];
+    let mut files = vec![("mxcp-site.yml", SITE)];
     files.extend(TOOLS);
     let project = Project::new(&files);
     let bundle = project.build();

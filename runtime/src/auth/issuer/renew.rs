@@ -43,6 +43,17 @@ enum Asked {
     Unknown,
 }
 
+/// Whose turn it is to ask the provider for a fresh token.
+enum Turn {
+    Ours,
+    /// another replica's
+    Theirs,
+    /// it was another replica's, and this came of it
+    Done(Box<Grant>),
+    /// the grant ended
+    Over,
+}
+
 impl Issuer {
     /// An access token that is good now, its grant, and the login at work.
     ///
@@ -244,22 +255,28 @@ impl Issuer {
         mut now: i64,
     ) -> Result<Option<Result<Grant, Asked>>, StoreError> {
         loop {
-            let id = row.id.clone();
-            match self.store.write(move |desk| desk.begin_refresh(&id, now)).await? {
-                Begin::Done => return Ok(None),
-                Begin::Ended => return Ok(Some(Err(Asked::Over))),
-                Begin::Elsewhere => {}
+            let (id, naming, used) =
+                (row.id.clone(), self.provider.naming(), used.access_token.clone());
+            let turn = self.store.write(move |desk| {
+                let Some(row) = desk.grant(&id, naming, now)? else { return Ok(Turn::Over) };
+                if row.provider.access_token != used {
+                    // Another replica has had its turn since the row was read.
+                    return Ok(Turn::Done(Box::new(row.provider)));
+                }
+                Ok(match desk.begin_refresh(&id, now)? {
+                    Begin::Done => Turn::Ours,
+                    Begin::Elsewhere => Turn::Theirs,
+                    Begin::Ended => Turn::Over,
+                })
+            });
+            match turn.await? {
+                Turn::Ours => return Ok(None),
+                Turn::Done(fresh) => return Ok(Some(Ok(*fresh))),
+                Turn::Over => return Ok(Some(Err(Asked::Over))),
+                Turn::Theirs => {}
             }
             tokio::time::sleep(Duration::from_millis(TURN_INTERVAL_MS)).await;
             now = self.clock.now_s();
-            let (id, naming) = (row.id.clone(), self.provider.naming());
-            match self.store.read(move |desk| desk.grant(&id, naming, now)).await? {
-                None => return Ok(Some(Err(Asked::Over))),
-                Some(row) if row.provider.access_token != used.access_token => {
-                    return Ok(Some(Ok(row.provider)));
-                }
-                Some(_) => {}
-            }
         }
     }
 
