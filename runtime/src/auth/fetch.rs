@@ -189,6 +189,21 @@ impl Fetcher {
         Ok(Self { client, rules })
     }
 
+    /// A client for a server of a test, which listens on this machine and has the certificate of the
+    /// tests: it is asked as `localhost`, whatever the rules say of addresses.
+    #[cfg(test)]
+    pub(crate) fn of_test(rules: Rules) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let certificate = include_bytes!("../transport/tls/test-cert.pem");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(Duration::from_millis(rules.answer_timeout_ms))
+            .tls_certs_only([reqwest::Certificate::from_pem(certificate).unwrap()])
+            .resolve("localhost", SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self { client: client.build().unwrap(), rules }
+    }
+
     /// Checks that a URL may be asked under these rules.
     ///
     /// # Errors

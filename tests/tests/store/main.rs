@@ -10,5 +10,6 @@
 )]
 
 mod postgres;
+mod secure;
 mod sqlite;
 mod suite;

@@ -7,7 +7,8 @@ use mxcp_runtime::auth::provider::OPENID;
 use mxcp_runtime::auth::seal::{Sealed, Sealer};
 use mxcp_runtime::auth::secret::Digest;
 use mxcp_runtime::auth::store::{
-    Desk, OpenError, Opened, Redeemed, Settings, Store, StoreError, Whereabouts,
+    CLIENTS_MAX, CLIENTS_PER_ADDRESS_AND_HOUR_MAX, Desk, OpenError, Opened, Redeemed, Registered,
+    Registration, Settings, Store, StoreError, UNUSED_CLIENT_S, Whereabouts,
 };
 use rusqlite::Connection;
 
@@ -144,6 +145,39 @@ async fn another_key_ends_what_it_cannot_read() {
     assert!(matches!(found, Err(StoreError::Sealed(Sealed::OtherKey))));
     assert_eq!(store.write(move |desk| desk.end_unreadable(&sealer)).await.unwrap(), 1);
     assert_eq!(redeem(&store, "code", "x", NOW).await, Redeemed::Unknown);
+}
+
+#[tokio::test]
+async fn there_are_so_many_clients_in_all_and_unused_ones_make_room() {
+    let store = Place::new();
+    let store = store.open().await;
+    let client = |id: String| Registered {
+        client_id: id,
+        secret: None,
+        name: "n".into(),
+        redirect_uris: Vec::new(),
+        grant_types: Vec::new(),
+        auth_method: "none".into(),
+        scopes: Vec::new(),
+    };
+    let per_address = CLIENTS_PER_ADDRESS_AND_HOUR_MAX;
+    for first in (0..CLIENTS_MAX).step_by(1_000) {
+        let job = move |desk: &Desk<'_>| {
+            for i in first..first + 1_000 {
+                let address = (i / per_address).to_string();
+                let done = desk.register(&client(format!("c{i}")), &address, NOW)?;
+                assert_eq!(done, Registration::Done, "{i}");
+            }
+            Ok(())
+        };
+        store.write(job).await.unwrap();
+    }
+    let one_more = |now| move |desk: &Desk<'_>| desk.register(&client("x".into()), "new", now);
+    assert_eq!(store.write(one_more(NOW)).await.unwrap(), Registration::Full);
+    assert_eq!(store.write(one_more(NOW + UNUSED_CLIENT_S)).await.unwrap(), Registration::Full);
+    let later = NOW + UNUSED_CLIENT_S + 1;
+    assert_eq!(store.write(one_more(later)).await.unwrap(), Registration::Done);
+    assert_eq!(store.read(|desk| desk.client("c0")).await.unwrap(), None);
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
