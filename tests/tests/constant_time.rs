@@ -31,6 +31,11 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("runtime/src/auth/cache.rs", "key . token | * token", "two `Digest`"),
     (
         "runtime/src/auth/issuer/renew.rs",
+        "row . provider . access_token | used",
+        "two `Concealed<String>`",
+    ),
+    (
+        "runtime/src/auth/issuer/renew.rs",
         "row . provider . refresh_token | used . refresh_token",
         "two `Option<Concealed<String>>`",
     ),
