@@ -1,9 +1,9 @@
 //! When the writer takes what waits.
 //!
-//! A commit costs about the same for one record as for ten, so where many calls are under way it is
-//! cheaper for all of them that the next record is waited for. How many come is learnt from those
-//! that came: a lone caller never waits for anybody, and nobody waits for more than have come of
-//! late.
+//! A commit costs about the same for one record as for thirty, and most of that is the processor's
+//! time, so where many calls are under way it is cheaper for all of them that the next records are
+//! waited for. How many come is learnt from those that came: a lone caller never waits for anybody,
+//! and nobody waits for more than have come of late.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub const BATCH_WAIT_MS: u64 = 100;
 /// Batch durability: how many records are waited for, at most.
 pub const BATCH_RECORDS: usize = 1_000;
 /// Strict durability: how long a record waits for others to share its sync, at most, in microseconds.
-pub const STRICT_WAIT_US: u64 = 500;
+pub const STRICT_WAIT_US: u64 = 4_000;
 /// Strict durability: how many records are waited for, at most.
 pub const STRICT_RECORDS_MAX: usize = 64;
-/// So many commits in a row must have been full, and have kept others waiting, until more records
-/// are waited for.
-const FULL_COMMITS: u32 = 4;
+/// So many more full commits must have kept others waiting than have not, until more records are
+/// waited for.
+const CROWDED_COMMITS: u32 = 4;
 
 /// How many records are waited for, and how long.
 #[derive(Debug)]
@@ -32,13 +32,14 @@ pub(super) enum Pace {
 #[derive(Debug)]
 pub(super) struct Gather {
     wanted: usize,
-    full: u32,
+    /// how many more commits kept others waiting than did not
+    crowded: u32,
 }
 
 impl Pace {
     /// The pace of a trail, strict or in batches.
-    pub(super) const fn new(strict: bool) -> Self {
-        if strict { Self::Strict(Gather { wanted: 1, full: 0 }) } else { Self::Batch }
+    pub(super) fn new(strict: bool) -> Self {
+        if strict { Self::Strict(Gather::default()) } else { Self::Batch }
     }
 
     /// How many records are enough.
@@ -62,6 +63,11 @@ impl Pace {
         matches!(self, Self::Batch)
     }
 
+    /// Whether nobody but a single caller has come of late, who waits for the disk.
+    pub(super) const fn is_lone(&self) -> bool {
+        matches!(self, Self::Strict(Gather { wanted: 1, crowded: 0 }))
+    }
+
     /// Learns from a commit: how many records it takes, and how many of them had come before the
     /// one before it ended.
     pub(super) fn took(&mut self, records: usize, meanwhile: usize) {
@@ -71,18 +77,24 @@ impl Pace {
     }
 }
 
+impl Default for Gather {
+    fn default() -> Self {
+        Self { wanted: 1, crowded: 0 }
+    }
+}
+
 impl Gather {
     fn took(&mut self, records: usize, meanwhile: usize) {
         if records < self.wanted {
             // These are all that come in the time.
-            *self = Self { wanted: records.max(1), full: 0 };
+            *self = Self { wanted: records.max(1), crowded: 0 };
         } else if meanwhile == 0 {
-            self.full = 0;
+            self.crowded = self.crowded.saturating_sub(1);
         } else {
-            self.full += 1;
-            if self.full == FULL_COMMITS {
+            self.crowded += 1;
+            if self.crowded == CROWDED_COMMITS {
                 let wanted = self.wanted + self.wanted.div_ceil(2);
-                *self = Self { wanted: wanted.min(STRICT_RECORDS_MAX), full: 0 };
+                *self = Self { wanted: wanted.min(STRICT_RECORDS_MAX), crowded: 0 };
             }
         }
     }
@@ -103,11 +115,26 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_is_alone_as_long_as_nobody_else_comes() {
+        let mut pace = Pace::new(true);
+        assert!(pace.is_lone());
+        wanted(&mut pace, 2, 1, 1);
+        wanted(&mut pace, 1, 1, 0);
+        assert!(!pace.is_lone());
+        wanted(&mut pace, 1, 1, 0);
+        assert!(pace.is_lone());
+        wanted(&mut pace, CROWDED_COMMITS, 1, 1);
+        wanted(&mut pace, 100, 2, 0);
+        assert!(!pace.is_lone(), "two come together");
+        assert!(!Pace::new(false).is_lone());
+    }
+
+    #[test]
     fn as_many_are_waited_for_as_come() {
         let mut pace = Pace::new(true);
-        assert_eq!(wanted(&mut pace, FULL_COMMITS - 1, 1, 1), 1);
+        assert_eq!(wanted(&mut pace, CROWDED_COMMITS - 1, 1, 1), 1);
         assert_eq!(wanted(&mut pace, 1, 1, 1), 2);
-        assert_eq!(wanted(&mut pace, FULL_COMMITS, 2, 1), 3);
+        assert_eq!(wanted(&mut pace, CROWDED_COMMITS, 2, 1), 3);
         // A full commit that kept nobody waiting asks for no more.
         assert_eq!(wanted(&mut pace, 100, 3, 0), 3);
         assert_eq!(wanted(&mut pace, 1, 2, 1), 2);

@@ -86,6 +86,8 @@ struct Queue {
     /// how many entries wake the writer, while it sleeps
     wakes_at: Option<usize>,
     urgent: bool,
+    /// whether the writer has to look at what is due again
+    nudged: bool,
     closing: bool,
     gone: bool,
 }
@@ -100,6 +102,7 @@ impl Shared {
             pace: Pace::new(strict),
             wakes_at: None,
             urgent: false,
+            nudged: false,
             closing: false,
             gone: false,
         };
@@ -145,6 +148,33 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether nothing is being written, nothing waits, and a single caller has been about of late:
+    /// that one's record may as well be brought to disk on the thread that has it.
+    pub(super) fn is_quiet(&self) -> bool {
+        if self.commit_began_us.load(Ordering::Relaxed) != 0 {
+            return false;
+        }
+        let queue = lock(&self.queue);
+        let is_open = !queue.closing && !queue.gone;
+        is_open && queue.entries.is_empty() && queue.pace.is_lone()
+    }
+
+    /// Notes that a record was written alone. With `nudge` the writer's thread looks again at what is
+    /// due, since it sleeps by a clock that does not know of that record.
+    pub(super) fn wrote_alone(&self, nudge: bool) {
+        let mut queue = lock(&self.queue);
+        let meanwhile = queue.entries.len();
+        queue.pace.took(1, meanwhile);
+        if !nudge {
+            return;
+        }
+        queue.nudged = true;
+        if queue.wakes_at.take().is_some() {
+            drop(queue);
+            self.work.notify_one();
+        }
+    }
+
     /// Wakes the writer if it sleeps and has something to do.
     fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
         let (entries, urgent) = (queue.entries.len(), queue.urgent);
@@ -178,7 +208,7 @@ impl Shared {
             if queue.closing && queue.entries.is_empty() {
                 return Work::Closed;
             }
-            if tick <= now {
+            if std::mem::take(&mut queue.nudged) || tick <= now {
                 return Work::Tick;
             }
             let until = due.map_or(tick, |at| at.min(tick));

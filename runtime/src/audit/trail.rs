@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use super::call::CallId;
 use super::head::{self, Loaded, Sidecar};
 use super::health::Health;
-use super::queue::{Outcome, Refused, Shared, Ticket, lock};
+use super::lone::Lone;
+use super::queue::{Entry, Outcome, Refused, Shared, Ticket, lock};
 use super::recover::recover;
 use super::refusal::Refusal;
 use super::segment::Layout;
@@ -155,8 +156,9 @@ pub struct Trail {
 }
 
 #[derive(Debug)]
-struct Open {
-    shared: Arc<Shared>,
+pub(super) struct Open {
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: Arc<Mutex<Writer>>,
     strict: bool,
     deadline: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -198,16 +200,19 @@ impl Trail {
         let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found, voice);
         let key = if let Loaded::Found(head) = &loaded { head.key.as_deref() } else { None };
         writer.begin(key).map_err(fail("writing to it"))?;
+        let writer = Arc::new(Mutex::new(writer));
         let (end, ended) = mpsc::sync_channel(1);
+        let (to_write, to_share) = (Arc::clone(&writer), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
                 let _end = end;
-                writer.run();
+                Writer::run(&to_write, &to_share);
             })
             .map_err(fail("starting its writer"))?;
         let open = Open {
             shared,
+            writer,
             strict: config.durability == Durability::Strict,
             deadline: config.commit_deadline,
             thread: Mutex::new(Some(thread)),
@@ -229,14 +234,46 @@ impl Trail {
         record: &Record<'_>,
     ) -> impl Future<Output = Result<AuditReceipt, AppendError>> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
-        let admitted = self.admit(record, || (Ticket::Task(sender), receiver));
+        self.settle(self.admit(record, || (Ticket::Task(sender), receiver)))
+    }
+
+    /// [`Self::append`] for whoever has a thread that may wait for the disk: the record is not on its
+    /// way before that thread calls [`Lone::commit`].
+    pub fn append_alone(
+        &self,
+        record: &Record<'_>,
+    ) -> Option<(Lone, impl Future<Output = Result<AuditReceipt, AppendError>> + Send + use<>)>
+    {
+        let open = Arc::clone(self.open.as_ref()?);
+        let (sender, receiver) = oneshot::channel();
+        let entry = Entry { body: encoded(record), ticket: Some(Ticket::Task(sender)) };
+        Some((Lone { open, entry }, self.settle(Admitted::Waiting(receiver))))
+    }
+
+    /// Whether [`Self::append_alone`] is quicker than [`Self::append`]: calls wait for the disk, and
+    /// nobody but a single caller has come of late.
+    pub fn is_quiet(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.strict && open.shared.is_quiet())
+    }
+
+    /// How long anybody waits for a record, where calls wait for the disk.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.open.as_ref().filter(|open| open.strict).map(|open| open.deadline)
+    }
+
+    /// When the operation may be answered whose record was taken like that.
+    fn settle(
+        &self,
+        admitted: Admitted<oneshot::Receiver<Outcome>>,
+    ) -> impl Future<Output = Result<AuditReceipt, AppendError>> + Send + use<> {
         let deadline = self.open.as_ref().map_or(Duration::ZERO, |open| open.deadline);
+        let until = tokio::time::Instant::now() + deadline;
         let shared = self.open.as_ref().map(|open| Arc::clone(&open.shared));
         async move {
             let result = match admitted {
                 Admitted::Settled(result) => result,
                 Admitted::Waiting(receiver) => {
-                    match tokio::time::timeout(deadline, receiver).await {
+                    match tokio::time::timeout_at(until, receiver).await {
                         Ok(Ok(outcome)) => settled(outcome),
                         Ok(Err(_)) => Err(AppendError::Closed),
                         Err(_) => Err(AppendError::Deadline(deadline)),
@@ -382,8 +419,7 @@ impl Trail {
         if open.strict && open.hangs() {
             return refuse();
         }
-        let mut body = Vec::with_capacity(1_024);
-        record.encode(&mut body);
+        let mut body = encoded(record);
         if !open.strict {
             match open.shared.offer(body) {
                 Ok(()) => return Admitted::Settled(Ok(AuditReceipt { seq: None })),
@@ -422,6 +458,12 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+fn encoded(record: &Record<'_>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(1_024);
+    record.encode(&mut body);
+    body
 }
 
 fn settled(outcome: Outcome) -> Result<AuditReceipt, AppendError> {

@@ -1,4 +1,4 @@
-//! The thread that writes a trail.
+//! What writes a trail, and the thread on which it does.
 //!
 //! It takes whatever waits, seals it into the chain, writes it in one piece and syncs once for
 //! all of it: while one sync is under way the next group gathers, so a lone call waits for nothing
@@ -8,8 +8,8 @@
 
 mod house;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, iter, vec};
 
@@ -34,7 +34,7 @@ const REFUSALS_MS: u64 = 1_000;
 /// Bytes that a seal adds to a record, about.
 const SEAL_BYTES: usize = 400;
 
-/// What the thread owns.
+/// What is written, and how far it got. Whoever holds it writes.
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -144,21 +144,37 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes until the trail is closed.
-    pub(super) fn run(mut self) {
+    /// Writes what is reported until the trail is closed.
+    pub(super) fn run(writer: &Mutex<Self>, shared: &Arc<Shared>) {
         // Whoever still waits when this thread ends, for whatever reason, must learn of it.
-        let _guard = Abandon(Arc::clone(&self.shared));
+        let _guard = Abandon(Arc::clone(shared));
+        let (mut retry_at, mut tick) = (None, Instant::now());
         loop {
-            match self.shared.next(self.retry_at, self.tick()) {
-                Work::Entries(entries) => self.commit(entries),
+            let work = shared.next(retry_at, tick);
+            // Where somebody panicked while writing, nobody knows what is on disk.
+            let Ok(mut writer) = writer.lock() else { return };
+            match work {
+                Work::Entries(entries) => writer.commit(entries),
                 Work::Tick => {}
-                Work::Closed => break,
+                Work::Closed => return writer.finish(),
             }
             // A disk that hangs here hangs like any other.
-            self.shared.committing(true);
-            self.keep_house(Instant::now());
-            self.shared.committing(false);
+            shared.committing(true);
+            writer.keep_house(Instant::now());
+            shared.committing(false);
+            (retry_at, tick) = (writer.retry_at, writer.tick());
         }
+    }
+
+    /// Brings one record to disk on the thread that has it.
+    pub(super) fn commit_alone(&mut self, entry: Entry) {
+        let due = self.tick();
+        self.commit(vec![entry]);
+        self.shared.wrote_alone(self.tick() < due);
+    }
+
+    /// Writes what is left to say when the trail is closed.
+    fn finish(&mut self) {
         let mut last = Vec::new();
         self.shared.refusals.flush(|body| {
             last.push(Entry { body, ticket: None });

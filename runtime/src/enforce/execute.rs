@@ -8,6 +8,7 @@ use mxcp_schemas::bundle::definition::{Body, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{Denial, Ruling, Subject, Trace};
+use super::record::Entry;
 use super::{Caller, Class, Failure, Outcome};
 use crate::arguments::Arguments;
 use crate::audit::CallId;
@@ -17,15 +18,24 @@ use crate::prompt::Rendered;
 use crate::serve::Runtime;
 
 /// An admitted call, on its own.
-#[derive(Debug, Clone)]
-pub(super) struct Work {
+#[derive(Debug)]
+pub(super) struct Admission {
     pub(super) runtime: Arc<Runtime>,
     /// its place in the catalogue
     pub(super) endpoint: usize,
     pub(super) caller: Arc<Caller>,
     pub(super) arguments: Arc<Arguments>,
     pub(super) id: CallId,
+    pub(super) started: std::time::Instant,
     pub(super) now: Instant,
+    /// its record
+    pub(super) entry: Entry,
+}
+
+/// An admitted call, and what is known of how it goes.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    pub(super) call: Arc<Admission>,
     pub(super) trace: Trace,
     /// classes of what went wrong, for the record
     pub(super) error: Option<String>,
@@ -59,8 +69,8 @@ enum Readers {
 impl Work {
     /// Runs the endpoint, asks the output policies about the result, and makes what leaves.
     pub(super) async fn run(self, cancel: &CancellationToken) -> Done {
-        let runtime = Arc::clone(&self.runtime);
-        let Some(endpoint) = runtime.catalog().all().get(self.endpoint) else {
+        let runtime = Arc::clone(&self.call.runtime);
+        let Some(endpoint) = runtime.catalog().all().get(self.call.endpoint) else {
             return self.fail(Fault::internal("the endpoint is not in the catalogue"), false);
         };
         let Ok(prepared) = runtime.prepared(endpoint) else {
@@ -80,8 +90,8 @@ impl Work {
     /// Renders a prompt. Its result, for policies, is the list of its messages.
     fn messages(mut self, endpoint: &Endpoint, prepared: &Prepared, messages: &[Message]) -> Done {
         let names = prepared.parameters.list().iter().map(|parameter| &*parameter.name);
-        let arguments = names.zip(self.arguments.values());
-        let rendered = match self.runtime.renderer().render(messages, arguments) {
+        let arguments = names.zip(self.call.arguments.values());
+        let rendered = match self.call.runtime.renderer().render(messages, arguments) {
             Ok(rendered) => rendered,
             Err(error) => {
                 return self
@@ -102,7 +112,7 @@ impl Work {
     }
 
     fn describe(&self, rendered: &[Rendered]) -> Datum {
-        let symbols = self.runtime.symbols();
+        let symbols = self.call.runtime.symbols();
         let message = |message: &Rendered| {
             let text = |text: &str| Datum::String(symbols.text(text));
             Datum::Map(
@@ -124,11 +134,11 @@ impl Work {
         response: Option<&Datum>,
     ) -> Ruling {
         let subject = Subject::new(
-            &self.runtime,
+            &self.call.runtime,
             prepared,
-            &self.caller,
-            &self.arguments,
-            self.now,
+            &self.call.caller,
+            &self.call.arguments,
+            self.call.now,
             &endpoint.definition.identity,
         );
         subject.ask_output(response, &mut self.trace)
@@ -138,7 +148,7 @@ impl Work {
     pub(super) fn deny(self, denial: &Denial, executed: bool) -> Done {
         let mut text = match &denial.reason {
             Some(reason) => reason.to_string(),
-            None => format!("access denied (call {})", self.id),
+            None => format!("access denied (call {})", self.call.id),
         };
         if executed {
             text += " (the call was executed; its result is withheld)";
@@ -150,16 +160,16 @@ impl Work {
     /// Execution failed, or its result is not as declared. Who operates the server reads why, and
     /// everybody does where the text can hold nothing that the client must not see.
     pub(super) fn fail(self, fault: Fault, is_guarded: bool) -> Done {
-        tracing::warn!(call_id = %self.id, class = %fault.class, "a call failed");
+        tracing::warn!(call_id = %self.call.id, class = %fault.class, "a call failed");
         let is_for_all = match fault.readers {
             Readers::Nobody => false,
             Readers::Unguarded => !is_guarded,
             Readers::Everybody => true,
         };
-        let text = if self.caller.operator || is_for_all {
-            format!("{} (call {})", fault.detail, self.id)
+        let text = if self.call.caller.operator || is_for_all {
+            format!("{} (call {})", fault.detail, self.call.id)
         } else {
-            format!("the call failed; the operator finds the cause under call {}", self.id)
+            format!("the call failed; the operator finds the cause under call {}", self.call.id)
         };
         let outcome = Outcome::Failed(Failure { class: Class::Failed, text });
         (self.trace, Some(fault.class), outcome)

@@ -1,6 +1,11 @@
 //! Recording calls: the last state before the answer, and the only one that has a receipt.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use mxcp_policy::datum::Datum;
 use mxcp_schemas::audit::{
@@ -11,10 +16,15 @@ use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::definition::{Kind, TypeId};
 use serde_json::Value;
 
+use super::ask::Trace;
+use super::execute::{Admission, Done};
 use super::state::{Attempt, Decided};
-use super::{Answer, Call, Caller, Given, Note, Outcome, Unrecorded};
+use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
+use crate::arguments::Arguments;
 use crate::audit::redact::REDACTED;
-use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt};
+use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt, Lone};
+use crate::endpoint::Endpoint;
+use crate::endpoint::prepared::Prepared;
 use crate::prompt::Rendered;
 use crate::serve::Runtime;
 
@@ -33,27 +43,177 @@ impl Recorded {
     }
 }
 
+/// What a record says of a call, wherever it is made.
+struct Known<'k> {
+    runtime: &'k Runtime,
+    caller: &'k Caller,
+    kind: Kind,
+    target: &'k str,
+    given: Given<'k>,
+    /// variables of the URI that named the endpoint
+    variables: &'k [(&'k str, String)],
+    id: CallId,
+    started: Instant,
+    endpoint: Option<(&'k Endpoint, &'k Prepared)>,
+    arguments: Option<&'k Arguments>,
+    trace: &'k Trace,
+    error: Option<&'k str>,
+}
+
+/// The record of an admitted call, which is made once: by the thread that knows first what the call
+/// came to, if that may bring it to disk itself, else by whoever answers the call.
+#[derive(Debug, Default)]
+pub(super) struct Entry(Mutex<Stage>);
+
+#[derive(Debug, Default)]
+enum Stage {
+    /// nobody has made it
+    #[default]
+    Open,
+    /// it was made then, and this is what becomes of it
+    Made(Instant, Appended),
+    /// whoever answers the call sees to it
+    Claimed,
+}
+
+/// What becomes of a record.
+struct Appended(Pin<Box<dyn Future<Output = Result<AuditReceipt, AppendError>> + Send>>);
+
+impl fmt::Debug for Appended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Appended")
+    }
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves it to the caller from now on, unless it is made already.
+    fn claim(&self) -> Option<Appended> {
+        match std::mem::replace(&mut *self.lock(), Stage::Claimed) {
+            Stage::Made(_, appended) => Some(appended),
+            Stage::Open | Stage::Claimed => None,
+        }
+    }
+}
+
+impl Admission {
+    /// Records what the call came to, if the thread that knows it may as well do that itself.
+    /// [`Decided::record`] finds the record; should the call come to something else there, because
+    /// nobody waited for this, the record that was first stands.
+    pub(super) fn record(&self, done: &Done) {
+        if let Some(lone) = self.make(done) {
+            lone.commit();
+        }
+    }
+
+    /// Returns when that thread has taken longer for the record than anybody waits.
+    pub(super) async fn overdue(&self) {
+        let Some(deadline) = self.runtime.trail().deadline() else { return pending().await };
+        loop {
+            tokio::time::sleep(deadline).await;
+            let made = match *self.entry.lock() {
+                Stage::Made(made, _) => made,
+                Stage::Open | Stage::Claimed => continue,
+            };
+            return tokio::time::sleep_until((made + deadline).into()).await;
+        }
+    }
+
+    fn make(&self, done: &Done) -> Option<Lone> {
+        if !self.runtime.trail().is_quiet() {
+            return None;
+        }
+        let endpoint = self.runtime.catalog().all().get(self.endpoint)?;
+        let prepared = self.runtime.prepared(endpoint).ok()?;
+        let (trace, error, outcome) = done;
+        let known = Known {
+            runtime: &self.runtime,
+            caller: &self.caller,
+            kind: endpoint.definition.kind,
+            target: &endpoint.definition.identity,
+            given: Given::Texts(&[]),
+            variables: &[],
+            id: self.id,
+            started: self.started,
+            endpoint: Some((endpoint, prepared)),
+            arguments: Some(&self.arguments),
+            trace,
+            error: error.as_deref(),
+        };
+        let mut stage = self.entry.lock();
+        if !matches!(*stage, Stage::Open) {
+            return None;
+        }
+        let (lone, appended) =
+            known.write(outcome, |record| self.runtime.trail().append_alone(record))?;
+        *stage = Stage::Made(Instant::now(), Appended(Box::pin(appended)));
+        Some(lone)
+    }
+}
+
+impl Attempt<'_> {
+    fn known(&self) -> Known<'_> {
+        Known {
+            runtime: self.runtime,
+            caller: self.call.caller,
+            kind: self.call.kind,
+            target: self.call.target,
+            given: self.call.given,
+            variables: &self.variables,
+            id: self.id,
+            started: self.started,
+            endpoint: self.endpoint,
+            arguments: self.arguments.as_deref(),
+            trace: &self.trace,
+            error: self.error.as_deref(),
+        }
+    }
+}
+
+impl Known<'_> {
+    /// Makes the record and hands it over.
+    fn write<R>(&self, outcome: &Outcome, append: impl FnOnce(&Record<'_>) -> R) -> R {
+        if !self.runtime.trail().is_enabled() {
+            return append(&self.bare());
+        }
+        let parts = Parts::new(self);
+        let output = Output::new(self, outcome);
+        let mut record = parts.record(self).took(self.started.elapsed());
+        if matches!(outcome, Outcome::Failed(_)) {
+            record.operation_status = OperationStatus::Error;
+        }
+        record.output_data = output.as_ref().map(|output| output as &dyn Written);
+        append(&record)
+    }
+
+    /// A record with nothing but what every record has, for a trail that keeps none.
+    fn bare(&self) -> Record<'_> {
+        let (operation, now) = (OperationType::Tool, jiff::Timestamp::UNIX_EPOCH);
+        let status = OperationStatus::Success;
+        Record::new(self.id.as_str(), now, self.caller.via, operation, self.target, status)
+    }
+}
+
 impl Decided<'_> {
-    /// Records what the call came to.
+    /// Records what the call came to, and waits until the record is as the trail demands.
     ///
     /// # Errors
     /// When it cannot be recorded; nobody learns then what it came to.
     pub(super) async fn record(self) -> Result<Recorded, Unrecorded> {
         let Self { attempt, outcome } = self;
-        let trail = attempt.runtime.trail();
-        let appended = if trail.is_enabled() {
-            let parts = Parts::new(&attempt);
-            let output = Output::new(&attempt, &outcome);
-            let mut record = parts.record(&attempt).took(attempt.started.elapsed());
-            if matches!(outcome, Outcome::Failed(_)) {
-                record.operation_status = OperationStatus::Error;
+        let made = attempt.admission.as_ref().and_then(|admission| admission.entry.claim());
+        let appended = match made {
+            Some(Appended(appended)) => appended.await,
+            None => {
+                let trail = attempt.runtime.trail();
+                let appended = attempt.known().write(&outcome, |record| trail.append(record));
+                appended.await
             }
-            record.output_data = output.as_ref().map(|output| output as &dyn Written);
-            trail.append(&record)
-        } else {
-            trail.append(&bare(&attempt))
         };
-        match appended.await {
+        match appended {
             Ok(receipt) => Ok(Recorded { outcome, call_id: attempt.id, receipt }),
             Err(error) => Err(unrecorded(attempt.id, &error)),
         }
@@ -66,8 +226,9 @@ impl Decided<'_> {
 /// When it cannot be recorded; nothing may run then.
 pub(super) async fn intend(attempt: &Attempt<'_>) -> Result<IntentReceipt, Unrecorded> {
     let intended = {
-        let parts = Parts::new(attempt);
-        attempt.runtime.trail().intend(&parts.record(attempt))
+        let known = attempt.known();
+        let parts = Parts::new(&known);
+        attempt.runtime.trail().intend(&parts.record(&known))
     };
     intended.await.map_err(|error| unrecorded(attempt.id, &error))
 }
@@ -99,13 +260,6 @@ fn unrecorded(call_id: CallId, error: &AppendError) -> Unrecorded {
     Unrecorded { call_id }
 }
 
-/// A record with nothing but what every record has, for a trail that keeps none.
-fn bare<'r>(attempt: &'r Attempt<'_>) -> Record<'r> {
-    let (id, via) = (attempt.id.as_str(), attempt.call.caller.via);
-    let (operation, name) = (OperationType::Tool, attempt.call.target);
-    Record::new(id, jiff::Timestamp::UNIX_EPOCH, via, operation, name, OperationStatus::Success)
-}
-
 /// A result as it left, redacted when it is written.
 #[derive(Debug)]
 struct Output<'p> {
@@ -115,12 +269,12 @@ struct Output<'p> {
 }
 
 impl<'p> Output<'p> {
-    fn new(attempt: &'p Attempt<'_>, outcome: &Outcome) -> Option<Self> {
-        let runtime = &**attempt.runtime;
+    fn new(known: &Known<'p>, outcome: &Outcome) -> Option<Self> {
+        let runtime = known.runtime;
         if !runtime.records_output() {
             return None;
         }
-        let (endpoint, prepared) = attempt.endpoint?;
+        let (endpoint, prepared) = known.endpoint?;
         let value = match outcome {
             Outcome::Value(value) => serde_json::from_str(&value.json).ok()?,
             // A text holds what its template put into it, and no mark says where.
@@ -172,61 +326,61 @@ struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    fn new(attempt: &'p Attempt<'_>) -> Self {
-        let trace = &attempt.trace;
-        let problems = attempt.error.iter().chain(&trace.errors).cloned().collect::<Vec<_>>();
+    fn new(known: &Known<'p>) -> Self {
+        let trace = known.trace;
+        let errors = trace.errors.iter().map(String::as_str);
+        let problems = known.error.into_iter().chain(errors).collect::<Vec<_>>();
         Self {
-            input: input(attempt),
-            attributes: attributes(attempt),
+            input: input(known),
+            attributes: attributes(known),
             evaluated: trace.evaluated.iter().map(|name| &**name).collect(),
             fired: trace.fired.iter().map(|name| &**name).collect(),
             masked: trace.masked.iter().map(String::as_str).collect(),
             error: (!problems.is_empty()).then(|| problems.join("; ")),
-            unknown: unknown(&attempt.call),
+            unknown: unknown(known),
         }
     }
 
-    fn record<'r>(&'r self, attempt: &'r Attempt<'_>) -> Record<'r> {
-        let operation = match attempt.call.kind {
+    fn record<'r>(&'r self, known: &'r Known<'_>) -> Record<'r> {
+        let operation = match known.kind {
             Kind::Tool => OperationType::Tool,
             Kind::Resource => OperationType::Resource,
             Kind::Prompt => OperationType::Prompt,
         };
-        let name = match attempt.endpoint {
+        let name = match known.endpoint {
             // A resource is recorded by its template; its variables are input.
             Some((endpoint, _)) => endpoint.definition.identity.as_str(),
             None => &self.unknown,
         };
         let now = jiff::Timestamp::now();
-        let caller = attempt.call.caller;
+        let caller = known.caller;
         let status = OperationStatus::Success;
-        let mut record = Record::new(attempt.id.as_str(), now, caller.via, operation, name, status);
-        describe(&mut record, attempt.runtime, caller);
+        let mut record = Record::new(known.id.as_str(), now, caller.via, operation, name, status);
+        describe(&mut record, known.runtime, caller);
         record.input_data = self.input.as_deref().map(|input| input as &dyn Written);
         record.user_attributes = self.attributes.as_ref().map(|value| value as &dyn Written);
         record.error = self.error.as_deref();
         record.policies_evaluated = &self.evaluated;
         record.policies_fired = &self.fired;
         record.masked_fields = &self.masked;
-        record.policy_decision = decision(attempt);
-        record.policy_reason = attempt.trace.reason.as_deref();
+        record.policy_decision = decision(known.trace);
+        record.policy_reason = known.trace.reason.as_deref();
         record
     }
 }
 
 /// The name of an endpoint that there is not. Of a URI no part is declared, and any part may be
 /// what a template would have marked as sensitive, so its scheme alone is recorded.
-fn unknown<'p>(call: &Call<'p>) -> Cow<'p, str> {
-    match (call.kind, call.target.split_once(':')) {
-        (Kind::Tool | Kind::Prompt, _) => Cow::Borrowed(call.target),
+fn unknown<'p>(known: &Known<'p>) -> Cow<'p, str> {
+    match (known.kind, known.target.split_once(':')) {
+        (Kind::Tool | Kind::Prompt, _) => Cow::Borrowed(known.target),
         (Kind::Resource, Some((scheme, _))) => Cow::Owned(format!("{scheme}:[undeclared]")),
         (Kind::Resource, None) => Cow::Borrowed("[undeclared]"),
     }
 }
 
 /// What the policies decided; none where no policy was asked.
-fn decision(attempt: &Attempt<'_>) -> Option<PolicyDecision> {
-    let trace = &attempt.trace;
+fn decision(trace: &Trace) -> Option<PolicyDecision> {
     if trace.evaluated.is_empty() && !trace.denied {
         return None;
     }
@@ -238,19 +392,19 @@ fn decision(attempt: &Attempt<'_>) -> Option<PolicyDecision> {
 }
 
 /// The arguments, redacted: as they were understood, else as they were given.
-fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
-    let (redactor, checks) = (attempt.runtime.redactor(), attempt.runtime.checks());
-    let parameters = match attempt.endpoint {
+fn input<'p>(known: &Known<'p>) -> Option<Box<dyn Written + 'p>> {
+    let (redactor, checks) = (known.runtime.redactor(), known.runtime.checks());
+    let parameters = match known.endpoint {
         Some((_, prepared)) => &prepared.parameters,
-        None => attempt.runtime.no_parameters(),
+        None => known.runtime.no_parameters(),
     };
-    if let Some(arguments) = &attempt.arguments {
+    if let Some(arguments) = known.arguments {
         return Some(Box::new(redactor.arguments(checks, parameters, arguments)));
     }
-    match attempt.call.given {
+    match known.given {
         Given::Members(members) => Some(Box::new(redactor.given(checks, parameters, members))),
         Given::Texts(texts) => {
-            let all = texts.iter().chain(&attempt.variables);
+            let all = texts.iter().chain(known.variables);
             let all = all.map(|(name, text)| (*name, text.as_str())).collect();
             Some(Box::new(redactor.texts(checks, parameters, all)))
         }
@@ -258,10 +412,10 @@ fn input<'p>(attempt: &'p Attempt<'_>) -> Option<Box<dyn Written + 'p>> {
 }
 
 /// The attributes of the caller that the endpoint's policies read.
-fn attributes<'p>(attempt: &'p Attempt<'_>) -> Option<Attributes<'p>> {
-    let (_, prepared) = attempt.endpoint?;
-    let principal = &attempt.call.caller.principal;
-    let declared = &attempt.runtime.manifest().user_attributes;
+fn attributes<'p>(known: &Known<'p>) -> Option<Attributes<'p>> {
+    let (_, prepared) = known.endpoint?;
+    let principal = &known.caller.principal;
+    let declared = &known.runtime.manifest().user_attributes;
     let read = prepared.reads.user.iter().filter_map(|slot| {
         let name = principal.attribute_name(*slot)?;
         let datum = principal.attributes().get(*slot)?;
@@ -274,7 +428,7 @@ fn attributes<'p>(attempt: &'p Attempt<'_>) -> Option<Attributes<'p>> {
     if read.is_empty() {
         return None;
     }
-    Some(Attributes { runtime: attempt.runtime, read })
+    Some(Attributes { runtime: known.runtime, read })
 }
 
 /// Attributes of a caller: name, declared type, value; redacted when they are written.

@@ -27,18 +27,18 @@ pub(super) async fn run(
     prepared: &Prepared,
     cancel: &CancellationToken,
 ) -> Done {
-    let runtime = Arc::clone(&work.runtime);
+    let runtime = Arc::clone(&work.call.runtime);
     let Some(pool) = runtime.pool() else {
         return work.fail(Fault::public("sql", "there is no database"), prepared.is_guarded);
     };
     let timeout = Limits::duration(runtime.query_timeout_ms());
     // What is known so far, should the job never come back.
-    let (trace, rest) = (work.trace.clone(), work.clone());
+    let (trace, rest, call) = (work.trace.clone(), work.clone(), Arc::clone(&work.call));
     let sql = match &endpoint.definition.body {
         Body::Sql { text, .. } => text.as_str(),
         _ => "",
     };
-    let about = Arc::new(About::new(&work.caller, sql).await);
+    let about = Arc::new(About::new(&work.call.caller, sql).await);
     tokio::select! {
         done = pool.run(timeout, move |session| job(work, session, about)) => match done {
             Ok(done) => done,
@@ -46,18 +46,29 @@ pub(super) async fn run(
         },
         // Dropping the job's future interrupts it.
         () = cancel.cancelled() => {
-            let text = format!("the call was cancelled (call {})", rest.id);
+            let text = format!("the call was cancelled (call {})", rest.call.id);
             let failure = Failure { class: Class::Cancelled, text };
             (trace, Some("cancelled".into()), Outcome::Failed(failure))
+        }
+        // Nobody reads this: there is no answer without the record.
+        () = call.overdue() => {
+            rest.fail(Fault::private("audit", "the record is not on disk in time"), true)
         }
     }
 }
 
-/// Runs on a thread of the pool.
+/// Runs on a thread of the pool, which records what it came to if nobody else writes.
 fn job(work: Work, session: &mut Session, about: Arc<About>) -> Done {
+    let call = Arc::clone(&work.call);
+    let done = answer(work, session, about);
+    call.record(&done);
+    done
+}
+
+fn answer(work: Work, session: &mut Session, about: Arc<About>) -> Done {
     let _speaking = session.speak_for(about);
-    let runtime = Arc::clone(&work.runtime);
-    let Some(endpoint) = runtime.catalog().all().get(work.endpoint) else {
+    let runtime = Arc::clone(&work.call.runtime);
+    let Some(endpoint) = runtime.catalog().all().get(work.call.endpoint) else {
         return work.fail(Fault::public("internal", "the endpoint is gone"), true);
     };
     let Ok(prepared) = runtime.prepared(endpoint) else {
@@ -84,11 +95,11 @@ fn execute(
     let Body::Sql { text, .. } = &endpoint.definition.body else {
         return Err(OutputError::NoRows);
     };
-    let runtime = &work.runtime;
+    let runtime = &work.call.runtime;
     let names = prepared.parameters.list();
     let value = |name: &str| {
         let at = names.iter().position(|p| p.name.eq_ignore_ascii_case(name))?;
-        let (parameter, argument) = (names.get(at)?, work.arguments.values().get(at)?);
+        let (parameter, argument) = (names.get(at)?, work.call.arguments.values().get(at)?);
         Some(bind(argument, runtime.checks().node(parameter.ty), runtime.checks()))
     };
     let max_rows = size(runtime.limits().max_result_rows);
@@ -108,7 +119,7 @@ fn decide(
     table: &Table,
     form: Form,
 ) -> Done {
-    let runtime = Arc::clone(&work.runtime);
+    let runtime = Arc::clone(&work.call.runtime);
     let response = prepared.reads.response.then(|| {
         table.datum(form, endpoint.definition.result, runtime.checks(), runtime.symbols())
     });
@@ -142,7 +153,7 @@ fn decide(
 fn lost(work: Work, error: &DuckError, timeout: Duration) -> Done {
     match error.class {
         "busy" => {
-            let text = format!("{}; try again later (call {})", error.message, work.id);
+            let text = format!("{}; try again later (call {})", error.message, work.call.id);
             let failure = Failure { class: Class::Busy(BUSY_RETRY), text };
             (work.trace, Some("limit reached".into()), Outcome::Failed(failure))
         }

@@ -7,7 +7,8 @@ use mxcp_policy::datum;
 use mxcp_schemas::bundle::definition::{Body, Kind};
 
 use super::ask::{Denial, Subject, Trace};
-use super::execute::Work;
+use super::execute::{Admission, Work};
+use super::record::Entry;
 use super::{Call, Class, Failure, Given, Outcome, Unrecorded};
 use crate::arguments::Arguments;
 use crate::audit::{CallId, IntentReceipt};
@@ -37,6 +38,8 @@ pub(super) struct Attempt<'c> {
     pub(super) trace: Trace,
     /// classes of what went wrong, for the record: never values
     pub(super) error: Option<String>,
+    /// what was admitted to run
+    pub(super) admission: Option<Arc<Admission>>,
 }
 
 /// It has arrived.
@@ -135,6 +138,7 @@ impl<'c> Received<'c> {
             variables: Vec::new(),
             trace: Trace::default(),
             error: None,
+            admission: None,
         })
     }
 
@@ -298,16 +302,18 @@ impl<'c> Announced<'c> {
     /// so that the state between them never leaves that place.
     async fn execute(self) -> Decided<'c> {
         let Self(mut attempt, _permit, target, _intent) = self;
-        let work = Work {
+        let call = Arc::new(Admission {
             runtime: Arc::clone(attempt.runtime),
             endpoint: target.endpoint.index,
             caller: Arc::clone(attempt.call.caller),
             arguments: Arc::clone(&target.arguments),
             id: attempt.id,
+            started: attempt.started,
             now: attempt.now,
-            trace: std::mem::take(&mut attempt.trace),
-            error: None,
-        };
+            entry: Entry::default(),
+        });
+        attempt.admission = Some(Arc::clone(&call));
+        let work = Work { call, trace: std::mem::take(&mut attempt.trace), error: None };
         let (trace, error, outcome) = work.run(attempt.call.cancel).await;
         attempt.trace = trace;
         attempt.error = error;

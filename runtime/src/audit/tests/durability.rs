@@ -76,6 +76,78 @@ async fn tasks_wait_and_dropped_calls_are_recorded_all_the_same() {
     assert_ne!(intent["record_id"], id.as_str());
 }
 
+/// What a caller is told of a record that is written on the caller's own thread.
+fn alone(trail: &Trail, name: &str) -> Option<Result<u64, AppendError>> {
+    let id = CallId::begin();
+    let threads = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    threads.block_on(async {
+        let (lone, appended) = trail.append_alone(&record(&id, name))?;
+        let thread = std::thread::spawn(move || lone.commit());
+        let told = appended.await;
+        if told.is_ok() {
+            thread.join().unwrap();
+        }
+        Some(told.map(|receipt| receipt.seq().unwrap_or(0)))
+    })
+}
+
+#[test]
+fn a_record_written_alone_is_like_any_other() {
+    let place = place();
+    let trail = Trail::open(&Config::new(&place.path)).unwrap();
+    assert!(trail.is_quiet());
+    for i in [1, 3] {
+        assert_eq!(alone(&trail, "alone"), Some(Ok(i)));
+        assert_eq!(append(&trail, "t"), Ok(i + 1));
+    }
+    // The head follows although the thread that keeps it wrote nothing.
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(alone(&trail, "alone"), Some(Ok(5)));
+    let head = || std::fs::read_to_string(Layout::new(&place.path).unwrap().head()).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !head().contains("\"seq\":5") {
+        assert!(Instant::now() < until, "{}", head());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(trail.close());
+    assert_eq!(alone(&trail, "late"), Some(Err(AppendError::Closed)));
+    assert_eq!(names(&place.path), ["alone", "t", "alone", "t", "alone"]);
+    consistent(&place.path);
+    assert!(alone(&Trail::disabled(), "t").is_none());
+}
+
+#[test]
+fn a_record_written_alone_is_refused_by_a_disk_that_fails_or_hangs() {
+    let (place, faults) = (place(), Faulty::default());
+    let config =
+        Config { commit_deadline: Duration::from_millis(50), ..faulty(&place.path, &faults) };
+    let trail = Trail::open(&config).unwrap();
+    assert_eq!(alone(&trail, "first"), Some(Ok(1)));
+    faults.hang(true);
+    let late = AppendError::Deadline(config.commit_deadline);
+    assert_eq!(alone(&trail, "hangs"), Some(Err(late)));
+    assert!(!trail.is_quiet(), "somebody writes");
+    assert!(append(&trail, "behind").is_err());
+    faults.hang(false);
+    let until = Instant::now() + Duration::from_secs(20);
+    while append(&trail, "well again").is_err() {
+        assert!(Instant::now() < until, "it does not recover");
+    }
+    faults.fail_now(true);
+    assert!(matches!(alone(&trail, "fails"), Some(Err(AppendError::Failed(_)))));
+    faults.fail_now(false);
+    while append(&trail, "well again").is_err() {
+        assert!(Instant::now() < until, "it does not recover");
+    }
+    assert!(trail.close());
+    let report = verify(&place.path, &Options::default()).unwrap();
+    assert!(report.is_consistent(), "{:?}", report.problems);
+    let there = names(&place.path);
+    for name in ["first", "well again"] {
+        assert!(there.iter().any(|found| found == name), "{there:?}");
+    }
+}
+
 #[test]
 fn segments_end_at_their_size() {
     let place = place();
