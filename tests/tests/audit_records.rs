@@ -39,6 +39,38 @@ fn finish(project: &Project, server: Server) -> Vec<Value> {
     trail::records(project)
 }
 
+/// W3C Trace Context: the header names the trace, unless the request itself does (`_meta`); what is no
+/// `traceparent` names none.
+#[test]
+fn a_call_is_recorded_with_the_trace_that_it_belongs_to() {
+    let (project, server) = start("", "", &[]);
+    let (header, meta) = ("4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c");
+    let named = |trace: &str| format!("00-{trace}-00f067aa0ba902b7-01");
+    let plain = tool(1, "point", &json!({"id": 1}));
+    let mut told = plain.clone();
+    told["params"]["_meta"] = json!({"traceparent": named(meta)});
+    let zeros = named(&"0".repeat(32));
+    let cases = [
+        (&plain, Some(named(header)), Some(header)),
+        (&told, Some(named(header)), Some(meta)),
+        (&told, None, Some(meta)),
+        (&plain, Some(zeros), None),
+        (&plain, Some("00-x".to_owned()), None),
+        (&plain, None, None),
+    ];
+    let mut line = open(&server);
+    let expected = cases.map(|(message, sent, trace)| {
+        let headers: Vec<_> = sent.iter().map(|text| ("traceparent", text.as_str())).collect();
+        let (_, answer) = line.post(message.to_string().as_bytes(), &headers).unwrap();
+        assert!(is_result(&answer), "{answer}");
+        (call_id(&answer).unwrap().to_owned(), trace)
+    });
+    let records = finish(&project, server);
+    for (id, trace) in &expected {
+        assert_eq!(record_of(&records, id)["trace_id"].as_str(), *trace, "{id}");
+    }
+}
+
 #[test]
 fn a_call_is_attributed_and_its_decision_can_be_replayed() {
     let (project, server) = start("", "", &["--user-context", CLERK]);

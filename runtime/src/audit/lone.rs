@@ -23,11 +23,12 @@ impl Lone {
     pub fn commit(self) {
         let Self { open, entry } = self;
         if let Ok(mut writer) = open.writer.try_lock()
+            && !writer.is_paused()
             && open.shared.is_quiet()
         {
             return writer.commit_alone(entry);
         }
-        // A trail that takes nothing more drops the ticket, and whoever waits learns of it.
+        // A trail that does not take it drops the ticket, and whoever waits learns of it.
         if let Some(ticket) = entry.ticket {
             let _ = open.shared.submit(entry.body, ticket);
         }

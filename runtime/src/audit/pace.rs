@@ -68,8 +68,8 @@ impl Pace {
         matches!(self, Self::Strict(Gather { wanted: 1, crowded: 0 }))
     }
 
-    /// Learns from a commit: how many records it takes, and how many of them had come before the
-    /// one before it ended.
+    /// Learns from a commit: how many records it takes, and how many others had come by the time
+    /// that a commit ended.
     pub(super) fn took(&mut self, records: usize, meanwhile: usize) {
         if let Self::Strict(gather) = self {
             gather.took(records, meanwhile);

@@ -1,4 +1,4 @@
-//! What stands between those who report operations and the thread that writes them.
+//! What stands between those who report operations and whoever writes them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -49,13 +49,13 @@ pub(super) enum Refused {
 pub(super) enum Work {
     /// Write these.
     Entries(Vec<Entry>),
-    /// Nothing came until the given time.
+    /// Something may be due, although nothing came.
     Tick,
     /// Everything is written and nothing more will come.
     Closed,
 }
 
-/// Shared by everyone who reports and the one who writes.
+/// Shared by everyone who reports and whoever writes.
 #[derive(Debug)]
 pub(super) struct Shared {
     queue: Mutex<Queue>,
@@ -81,6 +81,8 @@ pub(super) struct Shared {
 struct Queue {
     entries: Vec<Entry>,
     bytes: usize,
+    /// entries that the writer's thread has taken, until it comes back
+    taken: usize,
     since: Option<Instant>,
     pace: Pace,
     /// how many entries wake the writer, while it sleeps
@@ -98,6 +100,7 @@ impl Shared {
         let queue = Queue {
             entries: Vec::new(),
             bytes: 0,
+            taken: 0,
             since: None,
             pace: Pace::new(strict),
             wakes_at: None,
@@ -156,18 +159,20 @@ impl Shared {
         }
         let queue = lock(&self.queue);
         let is_open = !queue.closing && !queue.gone;
-        is_open && queue.entries.is_empty() && queue.pace.is_lone()
+        is_open && queue.entries.is_empty() && queue.taken == 0 && queue.pace.is_lone()
     }
 
-    /// Notes that a record was written alone. With `nudge` the writer's thread looks again at what is
-    /// due, since it sleeps by a clock that does not know of that record.
-    pub(super) fn wrote_alone(&self, nudge: bool) {
+    /// Notes that a record was written alone.
+    pub(super) fn wrote_alone(&self) {
         let mut queue = lock(&self.queue);
-        let meanwhile = queue.entries.len();
+        let meanwhile = queue.waiting() + queue.taken;
         queue.pace.took(1, meanwhile);
-        if !nudge {
-            return;
-        }
+    }
+
+    /// Has the writer's thread look again at what is due and whether writing is paused: it sleeps by a
+    /// clock that does not know of what others have written.
+    pub(super) fn nudge(&self) {
+        let mut queue = lock(&self.queue);
         queue.nudged = true;
         if queue.wakes_at.take().is_some() {
             drop(queue);
@@ -188,8 +193,13 @@ impl Shared {
     /// until then at least unless the trail closes; and until `tick` at most.
     pub(super) fn next(&self, not_before: Option<Instant>, tick: Instant) -> Work {
         let mut queue = lock(&self.queue);
-        let meanwhile = queue.entries.len();
+        queue.taken = 0;
+        let meanwhile = queue.waiting();
         loop {
+            // Before anything is taken: whether writing is paused may be what is new.
+            if std::mem::take(&mut queue.nudged) {
+                return Work::Tick;
+            }
             let now = Instant::now();
             let paused = not_before.filter(|at| *at > now && !queue.closing);
             let due = if queue.entries.is_empty() {
@@ -201,14 +211,19 @@ impl Shared {
             };
             let due = due.map(|at| paused.map_or(at, |pause| at.max(pause)));
             if due.is_some_and(|at| at <= now) {
+                let records = queue.waiting();
                 let entries = queue.take();
-                queue.pace.took(entries.len(), meanwhile);
+                queue.taken = entries.len();
+                // Sums of refusals say nothing of how many call.
+                if records > 0 {
+                    queue.pace.took(records, meanwhile);
+                }
                 return Work::Entries(entries);
             }
             if queue.closing && queue.entries.is_empty() {
                 return Work::Closed;
             }
-            if std::mem::take(&mut queue.nudged) || tick <= now {
+            if tick <= now {
                 return Work::Tick;
             }
             let until = due.map_or(tick, |at| at.min(tick));
@@ -293,6 +308,11 @@ impl Queue {
     /// Whether more is not waited for.
     fn is_due(&self) -> bool {
         self.closing || self.urgent || self.entries.len() >= self.pace.wanted()
+    }
+
+    /// Records for which somebody waits.
+    fn waiting(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.ticket.is_some()).count()
     }
 
     fn push(&mut self, entry: Entry) {

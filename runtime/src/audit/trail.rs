@@ -261,6 +261,15 @@ impl Trail {
         self.open.as_ref().filter(|open| open.strict).map(|open| open.deadline)
     }
 
+    /// Gives up on a record that is not on disk in time, and says so.
+    pub fn give_up(&self) -> AppendError {
+        let open = self.open.as_ref();
+        if let Some(open) = open {
+            open.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        AppendError::Deadline(open.map_or(Duration::ZERO, |open| open.deadline))
+    }
+
     /// When the operation may be answered whose record was taken like that.
     fn settle(
         &self,
@@ -451,6 +460,7 @@ impl Open {
             return false;
         }
         lock(&self.thread).take().is_none_or(|thread| thread.join().is_ok())
+            && !self.writer.is_poisoned()
     }
 }
 

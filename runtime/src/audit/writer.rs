@@ -1,6 +1,6 @@
 //! What writes a trail, and the thread on which it does.
 //!
-//! It takes whatever waits, seals it into the chain, writes it in one piece and syncs once for
+//! The thread takes whatever waits, seals it into the chain, writes it in one piece and syncs once for
 //! all of it: while one sync is under way the next group gathers, so a lone call waits for nothing
 //! but its own sync. A write or sync that fails is never repeated on the same file:
 //! what is on disk is unknown then. The segment is left as it is, and the next one begins with a
@@ -170,7 +170,15 @@ impl Writer {
     pub(super) fn commit_alone(&mut self, entry: Entry) {
         let due = self.tick();
         self.commit(vec![entry]);
-        self.shared.wrote_alone(self.tick() < due);
+        self.shared.wrote_alone();
+        if self.tick() < due {
+            self.shared.nudge();
+        }
+    }
+
+    /// Whether nothing is tried for a while, since something failed.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.retry_at.is_some()
     }
 
     /// Writes what is left to say when the trail is closed.
@@ -361,6 +369,8 @@ impl Writer {
             });
         }
         self.retry_at = Some(Instant::now() + self.retry_pause);
+        // Before anybody is told: the next record must wait until the pause is over.
+        self.shared.nudge();
         if self.shared.trouble().is_none() {
             tracing::error!(%error, path = %self.layout.legacy().display(),
                 "the audit trail cannot be written");

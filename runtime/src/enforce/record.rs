@@ -118,7 +118,11 @@ impl Admission {
                 Stage::Made(made, _) => made,
                 Stage::Open | Stage::Claimed => continue,
             };
-            return tokio::time::sleep_until((made + deadline).into()).await;
+            tokio::time::sleep_until((made + deadline).into()).await;
+            // Whatever becomes of it now, nobody is answered on the strength of it.
+            let late = std::future::ready(Err(self.runtime.trail().give_up()));
+            *self.entry.lock() = Stage::Made(made, Appended(Box::pin(late)));
+            return;
         }
     }
 

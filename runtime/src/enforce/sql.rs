@@ -40,6 +40,7 @@ pub(super) async fn run(
     };
     let about = Arc::new(About::new(&work.call.caller, sql).await);
     tokio::select! {
+        biased;
         done = pool.run(timeout, move |session| job(work, session, about)) => match done {
             Ok(done) => done,
             Err(error) => lost(rest, &error, timeout),
@@ -50,7 +51,7 @@ pub(super) async fn run(
             let failure = Failure { class: Class::Cancelled, text };
             (trace, Some("cancelled".into()), Outcome::Failed(failure))
         }
-        // Nobody reads this: there is no answer without the record.
+        // There is no answer without the record, so nobody reads this.
         () = call.overdue() => {
             rest.fail(Fault::private("audit", "the record is not on disk in time"), true)
         }
