@@ -18,6 +18,8 @@ mod domain;
 mod fragment;
 mod question;
 mod table;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use column::Answer;

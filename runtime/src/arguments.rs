@@ -67,6 +67,9 @@ pub enum DeclarationError {
     /// A default that breaks the rules of its own type.
     #[error("the default of parameter `{0}` does not satisfy its type; build the bundle again")]
     Default(String),
+    /// Two names that SQL does not tell apart.
+    #[error("parameters `{0}` and `{1}` are the same name in SQL; build the bundle again")]
+    SameName(String, String),
     /// A type that is not there.
     #[error("parameter `{0}` refers to a type that the bundle does not have; build it again")]
     Type(String),
@@ -76,11 +79,20 @@ impl Parameters {
     /// Prepares the parameters of an endpoint.
     ///
     /// # Errors
-    /// When a default breaks the rules of its type.
+    /// When a default breaks the rules of its type, or two names differ only in case: SQL would be given
+    /// one argument where policies saw the other.
     pub fn new(
         declared: &[definition::Parameter],
         checks: &Checks,
     ) -> Result<Self, DeclarationError> {
+        for (at, parameter) in declared.iter().enumerate() {
+            let same =
+                |other: &&definition::Parameter| other.name.eq_ignore_ascii_case(&parameter.name);
+            if let Some(other) = declared.iter().take(at).find(same) {
+                let names = (other.name.clone(), parameter.name.clone());
+                return Err(DeclarationError::SameName(names.0, names.1));
+            }
+        }
         let list = declared.iter().map(|parameter| prepare(parameter, checks));
         Ok(Self { list: list.collect::<Result<_, _>>()? })
     }

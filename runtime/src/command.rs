@@ -3,7 +3,7 @@
 mod http;
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::audit::AppendError;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, BundleError};
 use crate::config::{Config, Process, Surroundings, switch};
 use crate::launch::{Launch, launch};
 use crate::mcp::server::Server;
 use crate::principal::Principal;
-use crate::serve::Runtime;
+use crate::serve::{Linked, Runtime};
 use crate::transport::admin::{Admin, DEFAULT_SOCKET};
 use crate::transport::stdio::{self, Speaker};
 use http::Everybody;
@@ -104,43 +104,92 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// What went wrong, for people.
-    pub fn run(self) -> anyhow::Result<()> {
+    /// What went wrong, for people, and the exit code that says so.
+    pub fn run(self) -> Result<(), Failed> {
         match self.command {
-            Command::Serve(serve) => {
-                let trusted = serve.public_key.as_deref().map(key).transpose()?;
-                let bundle = Bundle::open(&self.bundle, trusted)?;
-                let (runtime, config) = launch(
-                    &bundle,
-                    &Launch {
-                        root: serve.root,
-                        config: serve.config,
-                        allow_rollback: serve.allow_rollback,
-                        remember: true,
-                        jit: !serve.no_jit,
-                        ..Launch::default()
-                    },
-                )?;
-                drop(bundle);
-                run(&runtime, &config, &serve.reach, false)
-            }
+            Command::Serve(serve) => serve.run(&self.bundle).map_err(Failed::usage),
             Command::Verify(verify) => {
-                let trusted = verify.public_key.as_deref().map(key).transpose()?;
-                let bundle = Bundle::open(&self.bundle, trusted)?;
-                describe(&bundle)
+                let trusted =
+                    verify.public_key.as_deref().map(key).transpose().map_err(Failed::usage)?;
+                examine(&self.bundle, trusted).map(drop)
             }
             Command::Inspect => {
-                let bundle = Bundle::open(&self.bundle, None)?;
-                describe(&bundle)?;
-                for endpoint in bundle.contents()?.endpoints.entries.iter() {
-                    let kind: mxcp_schemas::bundle::definition::Kind =
-                        rkyv::deserialize::<_, rkyv::rancor::Error>(&endpoint.kind)?;
-                    println!("{:<9} {}", kind.as_str(), endpoint.identity);
-                }
-                Ok(())
+                let bundle = examine(&self.bundle, None)?;
+                list(&bundle).map_err(Failed::checked)
             }
         }
     }
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub struct Failed {
+    /// 1: what was checked has errors; 2: the command was used or configured wrongly
+    pub exit: u8,
+    /// what was wrong
+    pub error: anyhow::Error,
+}
+
+impl Failed {
+    fn checked(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: 1, error: error.into() }
+    }
+
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: 2, error: error.into() }
+    }
+}
+
+impl Serve {
+    fn run(mut self, bundle: &Path) -> anyhow::Result<()> {
+        let trusted = self.public_key.as_deref().map(key).transpose()?;
+        let bundle = Bundle::open(bundle, trusted)?;
+        // What was named on the way here is relative to where that was.
+        self.reach.user_context =
+            self.reach.user_context.as_deref().map(context_text).transpose()?;
+        let given = self.config.or_else(|| Process.variable("MXCP_CONFIG").map(PathBuf::from));
+        let config = given.map(std::path::absolute).transpose()?;
+        // DuckDB finds the files that SQL names from where the process is, and nowhere else.
+        std::env::set_current_dir(&self.root).with_context(|| {
+            format!("the folder `{}` of `--root` cannot be entered", self.root.display())
+        })?;
+        let (runtime, config) = launch(
+            &bundle,
+            &Launch {
+                root: std::env::current_dir()?,
+                config,
+                allow_rollback: self.allow_rollback,
+                remember: true,
+                jit: !self.no_jit,
+                ..Launch::default()
+            },
+        )?;
+        drop(bundle);
+        run(&runtime, &config, &self.reach, false)
+    }
+}
+
+/// Checks all of a bundle that a server would, now or at the first call of an endpoint, and says whose it
+/// is.
+fn examine(path: &Path, trusted: Option<[u8; 32]>) -> Result<Bundle, Failed> {
+    let bundle = Bundle::open(path, trusted).map_err(|error| match error {
+        BundleError::Open(_) => Failed::checked(error),
+        BundleError::Read { .. } | BundleError::Memory(_) => Failed::usage(error),
+    })?;
+    let opened = bundle.contents().map_err(Failed::checked)?;
+    let linked = Linked::of(&opened).map_err(Failed::checked)?;
+    linked.verify().map_err(|error| Failed::checked(anyhow::anyhow!("{error}")))?;
+    describe(&bundle).map_err(Failed::checked)?;
+    Ok(bundle)
+}
+
+fn list(bundle: &Bundle) -> anyhow::Result<()> {
+    for endpoint in bundle.contents()?.endpoints.entries.iter() {
+        let kind: mxcp_schemas::bundle::definition::Kind =
+            rkyv::deserialize::<_, rkyv::rancor::Error>(&endpoint.kind)?;
+        println!("{:<9} {}", kind.as_str(), endpoint.identity);
+    }
+    Ok(())
 }
 
 /// Logs to standard error from here on: what `MXCP_LOG` asks for, else what `unless` says. People read
@@ -255,17 +304,19 @@ fn announce(
 /// # Errors
 /// When the description is none.
 pub fn principal(runtime: &Runtime, context: Option<&str>) -> anyhow::Result<Principal> {
-    let Some(context) = context else { return Ok(runtime.anonymous()) };
-    let read;
-    let text = match context.strip_prefix('@') {
-        Some(path) => {
-            read = std::fs::read_to_string(path)
-                .with_context(|| format!("`{path}` of `--user-context` cannot be read"))?;
-            read.as_str()
-        }
-        None => context,
-    };
-    Ok(runtime.principal(text)?)
+    match context {
+        Some(context) => Ok(runtime.principal(&context_text(context)?)?),
+        None => Ok(runtime.anonymous()),
+    }
+}
+
+/// A description of a caller: what was given, or what the file holds that it names.
+fn context_text(given: &str) -> anyhow::Result<String> {
+    match given.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("`{path}` of `--user-context` cannot be read")),
+        None => Ok(given.to_owned()),
+    }
 }
 
 /// The signals that ask the process to stop.
@@ -293,7 +344,7 @@ async fn stop_on(mut signals: Signals, stop: CancellationToken) {
 }
 
 /// Reads a key: 32 raw bytes, or 64 hexadecimal digits and white space.
-fn key(path: &std::path::Path) -> anyhow::Result<[u8; 32]> {
+fn key(path: &Path) -> anyhow::Result<[u8; 32]> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("the key `{}` cannot be read", path.display()))?;
     let hex = || {

@@ -19,9 +19,9 @@ pub struct Gate {
 }
 
 /// Counts the calls of one caller.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Meter {
-    running: Arc<AtomicU64>,
+    running: AtomicU64,
     bucket: Mutex<Option<Bucket>>,
 }
 
@@ -35,7 +35,8 @@ struct Bucket {
 /// Leave to run one call; given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
-    counters: [Arc<AtomicU64>; 2],
+    server: Arc<AtomicU64>,
+    caller: Arc<Meter>,
 }
 
 /// A call beyond a limit.
@@ -50,12 +51,6 @@ pub enum Busy {
     /// The caller calls too often.
     #[error("this caller calls more often than it may (`max_calls_per_second`)")]
     Rate(Duration),
-}
-
-impl Default for Meter {
-    fn default() -> Self {
-        Self { running: Arc::default(), bucket: Mutex::new(None) }
-    }
 }
 
 impl Gate {
@@ -73,14 +68,15 @@ impl Gate {
     ///
     /// # Errors
     /// When it goes beyond a limit.
-    pub fn enter(&self, meter: &Meter, now: Instant) -> Result<Permit, Busy> {
-        let server = take(&self.running, self.max_running).ok_or(Busy::Server)?;
-        let principal = take(&meter.running, self.max_per_principal);
-        let Some(principal) = principal else {
-            server.fetch_sub(1, Ordering::AcqRel);
+    pub fn enter(&self, meter: &Arc<Meter>, now: Instant) -> Result<Permit, Busy> {
+        if !take(&self.running, self.max_running) {
+            return Err(Busy::Server);
+        }
+        if !take(&meter.running, self.max_per_principal) {
+            self.running.fetch_sub(1, Ordering::AcqRel);
             return Err(Busy::Principal);
-        };
-        let permit = Permit { counters: [server, principal] };
+        }
+        let permit = Permit { server: Arc::clone(&self.running), caller: Arc::clone(meter) };
         match meter.spend(self.max_per_second, now) {
             None => Ok(permit),
             Some(wait) => Err(Busy::Rate(wait)),
@@ -114,18 +110,16 @@ impl Meter {
     }
 }
 
-/// Counts one up unless the counter stands at its limit.
-fn take(counter: &Arc<AtomicU64>, max: u64) -> Option<Arc<AtomicU64>> {
+/// Counts one up, unless the counter stands at its limit; whether it did.
+fn take(counter: &AtomicU64, max: u64) -> bool {
     let next = |count| if count < max { Some(count + 1) } else { None };
-    counter.try_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
-    Some(Arc::clone(counter))
+    counter.try_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        for counter in &self.counters {
-            counter.fetch_sub(1, Ordering::AcqRel);
-        }
+        self.server.fetch_sub(1, Ordering::AcqRel);
+        self.caller.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -144,7 +138,7 @@ mod tests {
 
     #[test]
     fn permits_are_given_back() {
-        let (gate, ada, bob) = (gate(3, 2, 100), Meter::default(), Meter::default());
+        let (gate, ada, bob) = (gate(3, 2, 100), Arc::default(), Arc::default());
         let now = Instant::now();
         let first = gate.enter(&ada, now).unwrap();
         let _second = gate.enter(&ada, now).unwrap();
@@ -159,7 +153,7 @@ mod tests {
 
     #[test]
     fn tokens_refill_with_time() {
-        let (gate, ada) = (gate(100, 100, 2), Meter::default());
+        let (gate, ada) = (gate(100, 100, 2), Arc::default());
         let start = Instant::now();
         assert!(gate.enter(&ada, start).is_ok());
         assert!(gate.enter(&ada, start).is_ok());
@@ -177,7 +171,7 @@ mod tests {
     #[test]
     fn a_rate_of_zero_lets_nobody_in() {
         let gate = gate(1, 1, 0);
-        let refused = gate.enter(&Meter::default(), Instant::now());
+        let refused = gate.enter(&Arc::default(), Instant::now());
         assert_eq!(refused.unwrap_err(), Busy::Rate(Duration::MAX));
     }
 }

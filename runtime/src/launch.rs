@@ -102,17 +102,13 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     let manifest: mxcp_schemas::bundle::manifest::Manifest =
         rkyv::deserialize::<_, rkyv::rancor::Error>(opened.manifest)
             .map_err(|_| StartError::Section("manifest"))?;
-    if launch.remember {
-        let accepted = Accepted::new(&launch.root.join(".mxcp"));
-        let header = bundle.header();
-        accepted.accept(&manifest.project, &manifest.profile, header, launch.allow_rollback)?;
+    let (project, profile) = (manifest.project.as_str(), manifest.profile.as_str());
+    let accepted = launch.remember.then(|| Accepted::new(&launch.root.join(".mxcp")));
+    if let Some(accepted) = &accepted {
+        accepted.check(project, profile, bundle.header(), launch.allow_rollback)?;
     }
     let process = Process;
-    let wanted = Wanted {
-        project: &manifest.project,
-        profile: &manifest.profile,
-        secrets: &manifest.secrets,
-    };
+    let wanted = Wanted { project, profile, secrets: &manifest.secrets };
     let config = config::load(launch.config.as_deref(), &process, wanted)?;
     let open = || open_database(&manifest, &config, launch);
     // Either takes some milliseconds, and neither needs the other.
@@ -121,6 +117,9 @@ pub fn launch(bundle: &Bundle, launch: &Launch) -> Result<(Arc<Runtime>, Config)
     let (trail, redactor) = open_trail(&manifest.audit, &config, &launch.root, launch.audit)?;
     trail.set_bundle(&bundle.header().digest_hex());
     let around = Around { trail, redactor, pool: Some(pool) };
+    if let Some(accepted) = &accepted {
+        accepted.remember(project, profile, bundle.header())?;
+    }
     let runtime = Runtime::new(linked, around);
     if launch.jit {
         compile_in_background(&runtime);

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -24,11 +25,15 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
+    match std::panic::catch_unwind(AssertUnwindSafe(|| cli.run())) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failed)) => {
+            eprintln!("error: {:#}", failed.error);
+            ExitCode::from(failed.exit)
+        }
+        Err(_) => {
+            eprintln!("error: that is a fault of ours; please report it");
+            ExitCode::from(3)
         }
     }
 }

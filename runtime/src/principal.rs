@@ -45,7 +45,7 @@ pub struct Principal {
     questions: Arc<Questions>,
     symbols_map: OnceLock<Box<Datum>>,
     memory: Memory,
-    account: Option<Account>,
+    account: Option<Box<Account>>,
     /// counts the calls of this caller
     pub meter: Arc<Meter>,
 }
@@ -53,8 +53,8 @@ pub struct Principal {
 /// An account, and the client that uses it: what a session is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// who vouches for it
-    pub issuer: Box<str>,
+    /// who vouches for it; shared, for it is the same for many
+    pub issuer: Arc<str>,
     /// its id there
     pub subject: Box<str>,
     /// the client that acts in its name
@@ -119,7 +119,7 @@ impl Principal {
     /// The same caller with the account that sessions are bound to, and what counts its calls.
     #[must_use]
     pub fn with_account(self, account: Account, meter: Arc<Meter>) -> Self {
-        Self { account: Some(account), meter, ..self }
+        Self { account: Some(Box::new(account)), meter, ..self }
     }
 
     /// Who a person is, for records.
@@ -147,8 +147,8 @@ impl Principal {
     }
 
     /// The account, for callers who were authenticated.
-    pub const fn account(&self) -> Option<&Account> {
-        self.account.as_ref()
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_deref()
     }
 
     /// Who this is.
@@ -156,8 +156,8 @@ impl Principal {
         &self.identity
     }
 
-    /// The attributes in slot order: the built-in ones, then the declared ones. Of each there is what
-    /// conditions read of it; where none does, there is null.
+    /// The attributes in slot order, the built-in ones, then the declared ones, up to the last that
+    /// conditions read. Of each there is what they read of it; where none does, there is null.
     pub const fn attributes(&self) -> &[Datum] {
         &self.attributes
     }

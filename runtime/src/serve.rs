@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mxcp_policy::datum::Symbols;
 use mxcp_policy::predicate::LinkError;
 use mxcp_schemas::bundle::container::{Bundle as Contents, OpenError, Opened};
+use mxcp_schemas::bundle::definition::{self, Kind, Predicates, Types};
 use mxcp_schemas::bundle::manifest::Manifest;
 use rkyv::rancor;
 
@@ -54,6 +55,19 @@ pub enum StartError {
     /// A section cannot be read.
     #[error("the bundle's {0} section cannot be read; build it again")]
     Section(&'static str),
+    /// A type refers to one that is not there.
+    #[error(
+        "the bundle's types section is damaged: type {0} refers to none before it, or too deep; build it again"
+    )]
+    Type(u32),
+    /// An endpoint refers to a type, a condition or a plan that is not there.
+    #[error("the bundle's endpoints section is damaged: {} `{identity}` refers to what is not there; build it again", kind.as_str())]
+    Reference {
+        /// of the endpoint
+        kind: Kind,
+        /// what clients call it by
+        identity: String,
+    },
     /// A condition cannot be linked.
     #[error("the bundle's predicates section is damaged: {0}")]
     Link(#[from] LinkError),
@@ -89,6 +103,15 @@ impl Linked {
     pub fn new(contents: Contents, digest: String) -> Result<Self, StartError> {
         let Contents { manifest, types, endpoints, predicates, sources: _ } = contents;
         let limits = Limits::new(&manifest.limits)?;
+        if let Some(damaged) = types.damaged() {
+            return Err(StartError::Type(damaged.0));
+        }
+        for endpoint in &endpoints.entries {
+            if !has_all(endpoint, &types, &predicates) {
+                let identity = endpoint.identity.clone();
+                return Err(StartError::Reference { kind: endpoint.kind, identity });
+            }
+        }
         let mut symbols = Symbols::default();
         let users = prepared::users(manifest.user_attributes.len());
         let machinery = Machinery::link(predicates, users, &mut symbols)?;
@@ -103,6 +126,32 @@ impl Linked {
             manifest,
         })
     }
+
+    /// Prepares every endpoint, which a server does when one is asked for.
+    ///
+    /// # Errors
+    /// The first rule of the compiler's that one breaks.
+    pub fn verify(&self) -> Result<(), &PrepareError> {
+        let users = prepared::users(self.manifest.user_attributes.len());
+        for endpoint in self.catalog.all() {
+            endpoint.prepared(&self.machinery, &self.checks, users)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is all that an endpoint refers to by number.
+fn has_all(endpoint: &definition::Endpoint, types: &Types, predicates: &Predicates) -> bool {
+    fn has<T>(list: &[T], number: u32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < list.len())
+    }
+    let mut own = endpoint.parameters.iter().map(|parameter| parameter.ty).chain(endpoint.result);
+    let mut policies = endpoint.input.iter().chain(&endpoint.output);
+    own.all(|ty| has(&types.nodes, ty.0))
+        && policies.all(|policy| {
+            has(&predicates.programs, policy.program)
+                && policy.plan.is_none_or(|plan| has(&predicates.plans, plan))
+        })
 }
 
 impl Runtime {

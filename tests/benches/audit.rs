@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use mxcp_tests::identity::signer::Signer;
+use mxcp_tests::identity::verifier::VerifierServer;
 use mxcp_tests::project::Project;
 use mxcp_tests::server::{Server, free_port};
 use mxcp_tests::trail::{self, tool};
@@ -64,7 +66,7 @@ fn main() {
     threads.block_on(async {
         throughput(&kinds).await;
         latency(&kinds).await;
-        flood(&kinds).await;
+        floods(&kinds).await;
     });
 }
 
@@ -83,12 +85,14 @@ fn start(name: &'static str, audit: &str) -> Kind {
     Kind { name, server: Server::spawn(command, port), project }
 }
 
-fn request(address: SocketAddr) -> Vec<u8> {
-    let headers = [
+fn request(address: SocketAddr, token: Option<&str>) -> Vec<u8> {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![
         ("Content-Type", "application/json"),
         ("Accept", "application/json, text/event-stream"),
         ("MCP-Protocol-Version", "2025-03-26"),
     ];
+    headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
     let body = tool(1, "point", &json!({"id": 7})).to_string();
     mxcp_tests::http::request(address, "/mcp", &headers, body.as_bytes())
 }
@@ -101,10 +105,10 @@ struct Client {
 }
 
 impl Client {
-    async fn open(address: SocketAddr) -> Self {
+    async fn open(address: SocketAddr, token: Option<&str>) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, request: request(address), buffer: vec![0; 16 * 1024] }
+        Self { stream, request: request(address, token), buffer: vec![0; 16 * 1024] }
     }
 
     async fn call(&mut self) {
@@ -127,11 +131,11 @@ impl Client {
 }
 
 /// Calls per second of so many connections for a while.
-async fn rate(address: SocketAddr, connections: usize, time: Duration) -> f64 {
+async fn rate(address: SocketAddr, token: Option<&str>, connections: usize, time: Duration) -> f64 {
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = Vec::new();
     for _ in 0..connections {
-        let (mut client, stop) = (Client::open(address).await, Arc::clone(&stop));
+        let (mut client, stop) = (Client::open(address, token).await, Arc::clone(&stop));
         clients.push(tokio::spawn(async move {
             let mut calls = 0_u64;
             while !stop.load(Ordering::Relaxed) {
@@ -167,7 +171,7 @@ fn writer_seconds(server: &Server) -> f64 {
 async fn throughput(kinds: &[Kind; 3]) {
     println!("{CONNECTIONS} connections, point query, {ROUNDS} rounds of {ROUND:?} each, in turn");
     for kind in kinds {
-        rate(kind.server.address(), CONNECTIONS, ROUND / 3).await;
+        rate(kind.server.address(), None, CONNECTIONS, ROUND / 3).await;
     }
     let mut rates = [const { Vec::new() }; 3];
     let mut shares = [const { Vec::new() }; 3];
@@ -176,7 +180,7 @@ async fn throughput(kinds: &[Kind; 3]) {
             let at = (i + round) % 3;
             let server = &kinds[at].server;
             let before = writer_seconds(server);
-            rates[at].push(rate(server.address(), CONNECTIONS, ROUND).await);
+            rates[at].push(rate(server.address(), None, CONNECTIONS, ROUND).await);
             shares[at].push((writer_seconds(server) - before) / ROUND.as_secs_f64());
         }
     }
@@ -199,8 +203,8 @@ async fn throughput(kinds: &[Kind; 3]) {
 /// turn. In that order a call's time passes before each sync: one that follows another at once finds
 /// the disk awake, and is quicker.
 async fn latency(kinds: &[Kind; 3]) {
-    let mut off = Client::open(kinds[0].server.address()).await;
-    let mut strict = Client::open(kinds[2].server.address()).await;
+    let mut off = Client::open(kinds[0].server.address(), None).await;
+    let mut strict = Client::open(kinds[2].server.address(), None).await;
     let file = fs::File::create(kinds[2].project.path("bare")).unwrap();
     let line = vec![b'x'; 1_200];
     let mut times = [const { Vec::new() }; 3];
@@ -231,12 +235,27 @@ async fn latency(kinds: &[Kind; 3]) {
     );
 }
 
-/// Refused requests, pipelined, at a steady rate. Returns how many were answered.
-async fn pour(address: SocketAddr, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) {
+/// A server that is flooded, and how.
+struct Flooded<'k> {
+    name: &'static str,
+    address: SocketAddr,
+    project: &'k Project,
+    /// what its callers present
+    token: Option<&'k str>,
+    /// a header of what is refused, and with which status
+    refused: (&'static str, &'static str),
+}
+
+/// Refused requests, pipelined, at a steady rate. Counts how many were answered.
+async fn pour(
+    address: SocketAddr,
+    (header, status): (&'static str, &'static str),
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+) {
     const AT_ONCE: u64 = 50;
-    let one = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nOrigin: https://evil.example\r\nContent-Length: 0\r\n\r\n"
-    );
+    let one =
+        format!("POST /mcp HTTP/1.1\r\nHost: {address}\r\n{header}\r\nContent-Length: 0\r\n\r\n");
     let many = one.repeat(AT_ONCE as usize);
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut input, mut output) = stream.into_split();
@@ -244,7 +263,7 @@ async fn pour(address: SocketAddr, stop: Arc<AtomicBool>, answered: Arc<AtomicU6
         let mut buffer = vec![0; 256 * 1024];
         while let Ok(count @ 1..) = input.read(&mut buffer).await {
             let read = buffer.get(..count).unwrap();
-            let found = read.windows(12).filter(|bytes| *bytes == b"HTTP/1.1 403").count();
+            let found = read.windows(12).filter(|bytes| *bytes == status.as_bytes()).count();
             answered.fetch_add(found as u64, Ordering::Relaxed);
         }
     });
@@ -263,48 +282,69 @@ async fn pour(address: SocketAddr, stop: Arc<AtomicBool>, answered: Arc<AtomicU6
     let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
 }
 
-async fn flood(kinds: &[Kind; 3]) {
+async fn floods(kinds: &[Kind; 3]) {
     println!(
         "a flood of {FLOOD_PER_SECOND} refused requests a second, {CALLERS_UNDER_FLOOD} callers beside it"
     );
+    let origin = ("Origin: https://evil.example", "HTTP/1.1 403");
     for kind in [&kinds[0], &kinds[2]] {
-        let address = kind.server.address();
-        let (mut calm, mut wet, mut grown) = (Vec::new(), Vec::new(), Vec::new());
-        let mut flood_rate = Vec::new();
-        for _ in 0..ROUNDS {
-            calm.push(rate(address, CALLERS_UNDER_FLOOD, ROUND).await);
-            let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-            // In a thread of its own, so that the callers are not slowed by whoever floods.
-            let pouring = std::thread::spawn({
-                let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-                move || {
-                    let threads =
-                        tokio::runtime::Builder::new_current_thread().enable_all().build();
-                    threads.unwrap().block_on(pour(address, stop, answered));
-                }
-            });
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let (before, began, seen) =
-                (refusals(&kind.project), Instant::now(), answered.load(Ordering::Relaxed));
-            wet.push(rate(address, CALLERS_UNDER_FLOOD, ROUND).await);
-            flood_rate.push(
-                (answered.load(Ordering::Relaxed) - seen) as f64 / began.elapsed().as_secs_f64(),
-            );
-            grown.push((refusals(&kind.project) - before) as f64 / began.elapsed().as_secs_f64());
-            stop.store(true, Ordering::Relaxed);
-            pouring.join().unwrap();
-        }
-        let ratios = wet.iter().zip(&calm).map(|(wet, calm)| wet / calm).collect::<Vec<_>>();
-        println!(
-            "  {:<8} {:>8.0} calls/s calm, {:>8.0} under {:.0} refusals/s: {:.1} %; refusals write {:.0} bytes/s",
-            kind.name,
-            median(&calm),
-            median(&wet),
-            median(&flood_rate),
-            100.0 * median(&ratios),
-            median(&grown),
-        );
+        let (address, project) = (kind.server.address(), &kind.project);
+        flood(&Flooded { name: kind.name, address, project, token: None, refused: origin }).await;
     }
+    // Callers with tokens beside requests with what is none.
+    let project = trail::project("", "max_calls_per_second: 1000000");
+    let site = project.read("mxcp-site.yml");
+    let site = site.replace("project: trail", "project: clinic").replace("dev", "default");
+    project.write("mxcp-site.yml", &format!("{site}    duckdb: {{ path: data/db-dev.duckdb }}\n"));
+    let bundle = project.build();
+    let verifying =
+        VerifierServer::serving((project, bundle), &json!({}), Signer::new("key-1", "ES256")).await;
+    let token = verifying.token(&json!({}));
+    let nobody = ("Authorization: Bearer nobody", "HTTP/1.1 401");
+    flood(&Flooded {
+        name: "strict, with tokens",
+        address: verifying.server.address(),
+        project: &verifying.project,
+        token: Some(&token),
+        refused: nobody,
+    })
+    .await;
+}
+
+async fn flood(flooded: &Flooded<'_>) {
+    let Flooded { name, address, project, token, refused } = *flooded;
+    let (mut calm, mut wet, mut grown) = (Vec::new(), Vec::new(), Vec::new());
+    let mut flood_rate = Vec::new();
+    for _ in 0..ROUNDS {
+        calm.push(rate(address, token, CALLERS_UNDER_FLOOD, ROUND).await);
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        // In a thread of its own, so that the callers are not slowed by whoever floods.
+        let pouring = std::thread::spawn({
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            move || {
+                let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                threads.unwrap().block_on(pour(address, refused, stop, answered));
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let (before, began, seen) =
+            (refusals(project), Instant::now(), answered.load(Ordering::Relaxed));
+        wet.push(rate(address, token, CALLERS_UNDER_FLOOD, ROUND).await);
+        flood_rate
+            .push((answered.load(Ordering::Relaxed) - seen) as f64 / began.elapsed().as_secs_f64());
+        grown.push((refusals(project) - before) as f64 / began.elapsed().as_secs_f64());
+        stop.store(true, Ordering::Relaxed);
+        pouring.join().unwrap();
+    }
+    let ratios = wet.iter().zip(&calm).map(|(wet, calm)| wet / calm).collect::<Vec<_>>();
+    println!(
+        "  {name:<8} {:>8.0} calls/s calm, {:>8.0} under {:.0} refusals/s: {:.1} %; refusals write {:.0} bytes/s",
+        median(&calm),
+        median(&wet),
+        median(&flood_rate),
+        100.0 * median(&ratios),
+        median(&grown),
+    );
 }
 
 /// Bytes of the records of refusals in a trail.

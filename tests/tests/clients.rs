@@ -84,13 +84,17 @@ fn the_typescript_sdk_over_http_and_standard_input() {
 }
 
 #[test]
-fn the_inspector_calls_a_tool() {
+fn the_inspector_over_http_and_standard_input() {
     let (project, bundle) = clinic();
-    let server = Server::start(&project, &bundle, &["--user-context", NURSE]);
     let arguments =
         ["--method", "tools/call", "--tool-name", "count_visits", "--tool-arg", "ward=north"];
-    let result = inspector(&Target::Url(server.url()), "legacy", &arguments);
-    assert_eq!(result["structuredContent"], json!({"result": 664}), "{result}");
+    let called = |target: &Target| {
+        let result = inspector(target, "legacy", &arguments);
+        assert_eq!(result["structuredContent"], json!({"result": 664}), "{result}");
+    };
+    called(&stdio(&project, &bundle));
+    let server = Server::start(&project, &bundle, &["--user-context", NURSE]);
+    called(&Target::Url(server.url()));
 }
 
 fn stdio(project: &Project, bundle: &std::path::Path) -> Target {

@@ -12,6 +12,13 @@ fn the_reference_of_functions_is_the_registry() {
     agrees("docs/functions.md", &reference::page());
 }
 
+#[test]
+fn the_limits_that_a_project_may_set_are_those_of_the_server() {
+    let of_server: Vec<&str> =
+        mxcp_runtime::limits::LIMITS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(mxcp_schemas::document::site::LIMITS.as_slice(), of_server);
+}
+
 fn agrees(path: &str, generated: &str) {
     let full = root().join(path);
     if std::env::var_os("UPDATE").is_some() {

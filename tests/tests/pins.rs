@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use mxcp_tests::project::Project;
 use mxcp_tests::workspace::{metadata, read, root};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -52,8 +53,34 @@ fn each_supported_platform_has_a_digest() {
     }
 }
 
-/// A library that you chose yourself (`DUCKDB_LIB_DIR`) is not the one in `.cache`; its version is
-/// still held by the test of `SELECT version()`.
+/// What is linked, wherever it came from, is the version that is pinned, and has the extensions that are
+/// relied on: `json` to tell reading statements from others, `icu` for time zones.
+#[test]
+fn the_linked_library_has_the_pinned_version_and_its_extensions() {
+    let site =
+        "mxcp: 1\nproject: p\nprofile: q\nprofiles: {q: {duckdb: {external_access: true}}}\n";
+    let project = Project::new(&[("mxcp-site.yml", site)]);
+    let sql = "SELECT version() AS version, list(extension_name ORDER BY extension_name) AS linked \
+               FROM duckdb_extensions() WHERE install_mode = 'STATICALLY_LINKED'";
+    let rows: Value = serde_json::from_str(&project.mxcp(&["query", "--json", sql])).unwrap();
+    assert_eq!(rows[0]["version"], format!("v{}", pins()["DUCKDB_VERSION"]));
+    let linked: Vec<&str> =
+        rows[0]["linked"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(linked, ["autocomplete", "core_functions", "icu", "json", "parquet"]);
+}
+
+/// Building DuckDB from source gives what the fetched library has.
+#[test]
+fn the_library_built_from_source_has_the_same_extensions() {
+    let manifest = read("runtime/Cargo.toml");
+    let bundled = manifest.split_once("bundled-duckdb = [").unwrap().1.split_once(']').unwrap().0;
+    for extension in ["bundled-cmake", "icu", "json", "parquet"] {
+        assert!(bundled.contains(&format!("\"libduckdb-sys/{extension}\"")), "{extension}");
+    }
+}
+
+/// A library that you chose yourself (`DUCKDB_LIB_DIR`) is not the one in `.cache`; the test above
+/// holds its version all the same.
 #[test]
 fn the_fetched_library_has_the_pinned_digest() {
     let pins = pins();

@@ -112,9 +112,17 @@ impl Fragment {
         match (self.operand(tree, left)?, self.operand(tree, right)?) {
             (Operand::Place(place), Operand::Literal(literal))
             | (Operand::Literal(literal), Operand::Place(place)) => self.compared(place, literal),
-            (Operand::Place(a), Operand::Place(b)) => self.related(a, b),
+            (Operand::Place(a), Operand::Place(b)) => {
+                // A list is taken for the set of its elements; as a whole it is more than that.
+                (!self.is_list(a)? && !self.is_list(b)?).then_some(())?;
+                self.related(a, b)
+            }
             (Operand::Literal(_), Operand::Literal(_)) => Some(()),
         }
+    }
+
+    fn is_list(&self, place: usize) -> Option<bool> {
+        Some(matches!(self.seen.get(place)?.ty, Ty::List(_)))
     }
 
     fn order(&mut self, tree: &Typed, op: Binary, left: ExprId, right: ExprId) -> Option<()> {
@@ -175,7 +183,7 @@ impl Fragment {
             return Some(());
         }
         let Operand::Place(list) = self.operand(tree, right)? else { return None };
-        matches!(self.seen.get(list)?.ty, Ty::List(_)).then_some(())?;
+        self.is_list(list)?.then_some(())?;
         match self.operand(tree, left)? {
             Operand::Literal(literal) => self.compared(list, literal),
             Operand::Place(item) => self.related(list, item),

@@ -13,6 +13,7 @@ mod tests;
 mod walk;
 
 use mxcp_policy::ty::Ty;
+use mxcp_policy::verify::{Layout, verify};
 use mxcp_schemas::bundle::code::{
     Const, ConstId, Depends, FuncId, Input, InputId, Kind as Hint, Op, Operand, Program, Reg, Slot,
     Target,
@@ -43,6 +44,10 @@ pub(super) fn lower_plainly(typed: &Typed) -> Result<Program, Box<Finding>> {
     lower_with(typed, Effort::Plain)
 }
 
+/// As many inputs as code can name.
+const ANY_INPUTS: Layout =
+    Layout { user: u16::MAX as usize + 1, params: u16::MAX as usize + 1, response: true };
+
 /// How much is done at build to save time later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effort {
@@ -54,6 +59,11 @@ fn lower_with(typed: &Typed, effort: Effort) -> Result<Program, Box<Finding>> {
     let root = typed.tree.root;
     let reach = Reach::new(typed);
     let program = Lowering::new(typed, &reach, effort).program(root);
+    // A server verifies code from whoever it comes; what we write has to pass.
+    debug_assert_eq!(
+        program.as_ref().map(|program| verify(program, &ANY_INPUTS)),
+        program.as_ref().map(|_| Ok(()))
+    );
     program.ok_or_else(|| {
         let range = typed.tree.get(root).range.clone();
         let message = "the condition is too large to be compiled";

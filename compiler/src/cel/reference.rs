@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use mxcp_policy::function;
 
-/// A macro: a call that names variables, or that asks about a field rather than its value.
+/// A macro: a call that names variables, that asks about a field rather than its value, or that asks about
+/// the call at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Macro {
     /// its name
@@ -64,6 +65,12 @@ pub static MACROS: &[Macro] = &[
             ("[1, 2].map(x, x * 10)", "[10, 20]"),
             ("[1, 2].map(x, x > 1, x * 10)", "[20]"),
         ],
+    },
+    Macro {
+        name: "now",
+        form: "now()",
+        doc: "The time of the call, the same wherever one call asks. What depends on it is evaluated for every call.",
+        examples: &[("now() - now() == duration('0s')", "true")],
     },
     Macro {
         name: "optFlatMap",

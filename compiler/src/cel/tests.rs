@@ -112,6 +112,18 @@ fn mistakes_are_told_at_their_place() {
             "user.email != null && !user.email.endsWith('@x')",
             "absence-slips-through at `user.email != null`",
         ),
+        (
+            "user.email != null ? !user.email.endsWith('@x') : false",
+            "absence-slips-through at `user.email != null`",
+        ),
+        (
+            "!(user.email == null ? true : user.email.endsWith('@x'))",
+            "absence-slips-through at `user.email == null`",
+        ),
+        (
+            "cel.bind(x, '@x', user.email != null && !user.email.endsWith(x))",
+            "absence-slips-through at `user.email != null`",
+        ),
         ("response.address.zip == 1", "unknown-field at `zip`"),
     ] {
         assert_eq!(told(text), [expected], "{text}");
@@ -119,7 +131,8 @@ fn mistakes_are_told_at_their_place() {
 }
 
 fn values(text: &str, params: &[(&str, Datum)]) -> String {
-    let environment = Environment::dynamic(params.iter().map(|(name, _)| (*name).to_owned()));
+    let names = params.iter().map(|(name, _)| (*name).to_owned());
+    let environment = Environment { request: true, ..Environment::dynamic(names) };
     let (compiled, found) = expression(text, &environment);
     let Some((program, _)) = compiled else { return format!("{found:?}") };
     let layout = Layout { user: 0, params: params.len(), response: false };

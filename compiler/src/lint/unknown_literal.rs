@@ -141,36 +141,54 @@ fn uses(endpoint: &Compiled) -> Vec<Use<'_>> {
 
 fn collect(tree: &Typed, words: &mut Vec<(&'static str, String, ExprId)>) {
     let mut locals: Vec<(&str, &'static str)> = Vec::new();
+    // Variables that are, one after another, the words of a list.
+    let mut listed: Vec<(&str, ExprId)> = Vec::new();
     for node in &tree.tree.nodes {
-        if let Kind::Comprehension { over, variables, .. } = &node.kind
-            && let (Some(attribute), Some(variable)) =
-                (attribute(tree, *over, &[]), variables.last())
-        {
-            locals.push((variable, attribute));
+        let Kind::Comprehension { over, variables, .. } = &node.kind else { continue };
+        let Some(variable) = variables.last() else { continue };
+        match (attribute(tree, *over, &[]), &tree.tree.get(*over).kind) {
+            (Some(attribute), _) => locals.push((variable, attribute)),
+            (None, Kind::List(_)) => listed.push((variable, *over)),
+            (None, _) => {}
         }
     }
     for node in &tree.tree.nodes {
-        let Kind::Binary { op, left, right, .. } = &node.kind else { continue };
-        match op {
-            Binary::Equal | Binary::NotEqual | Binary::In => {}
+        let pair = match &node.kind {
+            Kind::Binary {
+                op: Binary::Equal | Binary::NotEqual | Binary::In, left, right, ..
+            } => (*left, *right),
+            Kind::Call { target: Some(_), name, args, .. } => match (name.as_str(), &**args) {
+                ("contains" | "equivalent" | "intersects", [a, b]) => (*a, *b),
+                _ => continue,
+            },
             _ => continue,
-        }
-        for (side, other) in [(*left, *right), (*right, *left)] {
+        };
+        for (side, other) in [(pair.0, pair.1), (pair.1, pair.0)] {
             let Some(attribute) = attribute(tree, side, &locals) else { continue };
-            match &tree.tree.get(other).kind {
-                Kind::Literal(Literal::String(word)) => {
-                    words.push((attribute, word.clone(), other));
-                }
-                Kind::List(items) => {
-                    for (item, _) in items {
-                        if let Kind::Literal(Literal::String(word)) = &tree.tree.get(*item).kind {
-                            words.push((attribute, word.clone(), *item));
-                        }
-                    }
-                }
-                _ => {}
+            let other = match &tree.tree.get(other).kind {
+                Kind::Ident(name) => listed.iter().find(|(known, _)| known == name).map(|l| l.1),
+                _ => Some(other),
+            };
+            for (word, at) in other.into_iter().flat_map(|other| literals(tree, other)) {
+                words.push((attribute, word, at));
             }
         }
+    }
+}
+
+/// The text that a node is, or the texts that it lists.
+fn literals(tree: &Typed, id: ExprId) -> Vec<(String, ExprId)> {
+    match &tree.tree.get(id).kind {
+        Kind::Literal(Literal::String(word)) => vec![(word.clone(), id)],
+        Kind::List(items) => {
+            let all = items.iter().map(|(item, _)| *item);
+            let words = all.filter_map(|item| match &tree.tree.get(item).kind {
+                Kind::Literal(Literal::String(word)) => Some((word.clone(), item)),
+                _ => None,
+            });
+            words.collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -4,33 +4,47 @@ use mxcp_schemas::diagnostic::Span;
 
 use super::{Opened, Scan};
 
-/// Table functions and statements whose string argument names something outside the database.
-const OPENERS: [&str; 24] = [
-    "attach",
-    "copy",
-    "csv_scan",
-    "database",
-    "delta_scan",
-    "from",
+/// Words after which a text names something outside the database.
+const KEYWORDS: [&str; 8] = ["attach", "copy", "database", "from", "install", "join", "load", "to"];
+
+/// Functions whose arguments name files or addresses, besides those that are called `read_…` or `…_scan`.
+const FUNCTIONS: [&str; 12] = [
     "glob",
-    "iceberg_scan",
-    "install",
-    "join",
-    "load",
-    "parquet_scan",
-    "read_blob",
-    "read_csv",
-    "read_csv_auto",
-    "read_json",
-    "read_json_auto",
-    "read_json_objects",
-    "read_ndjson",
-    "read_parquet",
-    "read_text",
-    "read_xlsx",
+    "iceberg_metadata",
+    "iceberg_snapshots",
+    "parquet_bloom_probe",
+    "parquet_file_metadata",
+    "parquet_kv_metadata",
+    "parquet_metadata",
+    "parquet_schema",
     "sniff_csv",
-    "to",
+    "sqlite_attach",
+    "st_read",
+    "st_read_meta",
 ];
+
+/// Words that end the list of what a statement reads from.
+const AFTER_FROM: [&str; 15] = [
+    "except",
+    "group",
+    "having",
+    "intersect",
+    "limit",
+    "offset",
+    "order",
+    "qualify",
+    "returning",
+    "select",
+    "set",
+    "union",
+    "values",
+    "where",
+    "window",
+];
+
+/// How the names of files end that DuckDB opens where a table would stand.
+const FILE_ENDS: [&str; 9] =
+    [".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".xlsx", ".zst"];
 
 /// Functions in whose arguments `FROM` stands before a text, not before a table.
 const FROM_TAKES_TEXT: [&str; 4] = ["extract", "overlay", "substring", "trim"];
@@ -54,8 +68,11 @@ struct Scanner<'t> {
 struct Context {
     /// the last word, in lower case
     word: String,
-    /// words and functions whose parenthesis or list is still open, innermost last
-    open: Vec<String>,
+    /// words and functions whose parenthesis or list is still open, innermost last, and whether what
+    /// stands around it is the list of what a statement reads from
+    open: Vec<(String, bool)>,
+    /// this is the list of what a statement reads from
+    reads: bool,
     /// first byte of the current statement, if it has begun
     begin: Option<usize>,
     /// end of the last token of the current statement
@@ -113,8 +130,13 @@ impl Scanner<'_> {
                 self.literal(text, start, context);
             }
             b'"' => {
-                self.delimited(b'"');
+                let name = self.delimited(b'"');
+                let is_item = matches!(context.word.as_str(), "from" | "join");
                 context.word.clear();
+                if is_item && is_file(&name) {
+                    let by = "from".to_owned();
+                    self.out.opened.push(Opened { text: name, span: span(start, self.at), by });
+                }
             }
             b'$' => self.dollar(start, context),
             b'?' => {
@@ -125,20 +147,24 @@ impl Scanner<'_> {
             b'(' | b'[' => {
                 self.at += 1;
                 let word = std::mem::take(&mut context.word);
-                context.open.push(word);
+                context.open.push((word, std::mem::take(&mut context.reads)));
             }
             b')' | b']' => {
                 self.at += 1;
-                context.open.pop();
+                context.reads = context.open.pop().is_some_and(|(_, reads)| reads);
                 context.word.clear();
             }
             b',' => {
                 self.at += 1;
-                context.word = if context.open.is_empty() && context.word == "from-item" {
-                    "from".to_owned()
-                } else {
-                    String::new()
-                };
+                context.word.clear();
+                if context.reads {
+                    context.word.push_str("from");
+                }
+            }
+            // What is given to an option by name is no file.
+            b'=' | b'>' => {
+                self.at += 1;
+                "=".clone_into(&mut context.word);
             }
             _ if is_word(byte) => self.word(start, context),
             _ => {
@@ -165,9 +191,15 @@ impl Scanner<'_> {
         if context.begin == Some(start) {
             context.copies = word == "copy" || word == "export" || word == "import";
         }
+        let function = context.open.last().map_or("", |(word, _)| word);
+        if word == "from" && !FROM_TAKES_TEXT.contains(&function) {
+            context.reads = true;
+        } else if AFTER_FROM.contains(&word.as_str()) {
+            context.reads = false;
+        }
         context.word = match word.as_str() {
             // `IF EXISTS` and the like stand between a keyword and its literal.
-            "if" | "not" | "exists" if OPENERS.contains(&context.word.as_str()) => return,
+            "if" | "not" | "exists" if KEYWORDS.contains(&context.word.as_str()) => return,
             "to" if !context.copies => String::new(),
             _ => word,
         };
@@ -175,19 +207,17 @@ impl Scanner<'_> {
 
     fn literal(&mut self, text: String, start: usize, context: &mut Context) {
         self.out.values.push(span(start, self.at));
-        let inside = context.open.iter().rev().find(|word| !word.is_empty());
+        let mut around = context.open.iter().rev().map(|(word, _)| word);
+        let inside = around.find(|word| !word.is_empty());
         let by = if context.word.is_empty() {
-            inside.filter(|word| word.starts_with("read_") || word.ends_with("_scan")).cloned()
+            inside.filter(|word| is_opener(word)).cloned()
         } else if inside.is_some_and(|word| FROM_TAKES_TEXT.contains(&word.as_str())) {
             None
         } else {
-            Some(std::mem::take(&mut context.word))
+            let word = std::mem::take(&mut context.word);
+            KEYWORDS.contains(&word.as_str()).then_some(word)
         };
-        let by = by.filter(|word| OPENERS.binary_search(&word.as_str()).is_ok());
         if let Some(by) = by {
-            if by == "from" || by == "join" {
-                "from-item".clone_into(&mut context.word);
-            }
             self.out.opened.push(Opened { text, span: span(start, self.at), by });
         }
     }
@@ -244,17 +274,20 @@ impl Scanner<'_> {
         text
     }
 
-    fn delimited(&mut self, quote: u8) {
+    /// A quoted name, and what stands between its quotes.
+    fn delimited(&mut self, quote: u8) -> String {
         self.at += 1;
+        let start = self.at;
         while let Some(byte) = self.peek(0) {
             self.at += 1;
             if byte == quote {
                 if self.peek(0) != Some(quote) {
-                    return;
+                    return self.text.get(start..self.at - 1).unwrap_or("").to_owned();
                 }
                 self.at += 1;
             }
         }
+        self.slice(start).to_owned()
     }
 
     fn line_comment(&mut self) {
@@ -297,6 +330,16 @@ impl Scanner<'_> {
     fn slice(&self, start: usize) -> &str {
         self.text.get(start..self.at).unwrap_or("")
     }
+}
+
+fn is_opener(function: &str) -> bool {
+    function.starts_with("read_") || function.ends_with("_scan") || FUNCTIONS.contains(&function)
+}
+
+/// Whether DuckDB looks for a file where the name of a table stands.
+fn is_file(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains('/') || FILE_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 fn is_word(byte: u8) -> bool {
@@ -347,7 +390,20 @@ mod tests {
     fn files_and_addresses_are_found() {
         let one = |by: &str, text: &str| vec![(by.to_owned(), text.to_owned())];
         assert_eq!(opened("SELECT * FROM 'x.csv'"), one("from", "x.csv"));
-        assert_eq!(opened("SELECT * FROM a, 'x.csv'"), vec![]);
+        assert_eq!(opened("SELECT * FROM a, 'x.csv'"), one("from", "x.csv"));
+        assert_eq!(opened("FROM range(1) r, \"/etc/passwd\" p"), one("from", "/etc/passwd"));
+        assert_eq!(opened("FROM \"data/x.CSV\""), one("from", "data/x.CSV"));
+        assert_eq!(
+            opened("FROM (SELECT 1, 'x') s, 'y.csv' WHERE a IN (1, 'z')"),
+            one("from", "y.csv")
+        );
+        assert_eq!(opened("FROM \"my table\", b ORDER BY 1, 'x.csv'"), vec![]);
+        assert_eq!(opened("FROM a JOIN b ON a.x = 'x.csv', 'y.csv'"), one("from", "y.csv"));
+        for function in ["read_ndjson_auto", "parquet_metadata", "sqlite_scan", "glob"] {
+            assert_eq!(opened(&format!("FROM {function}('x')")), one(function, "x"));
+        }
+        assert_eq!(opened("FROM read_csv('x', delim = ';', quote := 'y')"), one("read_csv", "x"));
+        assert_eq!(opened("SELECT substring('abc' FROM 2), 'x.csv'"), vec![]);
         assert_eq!(opened("FROM t JOIN 'y.parquet' USING (id)"), one("join", "y.parquet"));
         assert_eq!(opened("FROM read_csv('x', header = true)"), one("read_csv", "x"));
         assert_eq!(opened("FROM read_parquet(['a', 'b'])").len(), 2);

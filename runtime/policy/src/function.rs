@@ -20,7 +20,7 @@ use bumpalo::Bump;
 use crate::ty::Sig;
 use crate::value::{FailureKind, Fault, Value};
 
-pub(crate) use compare::{Order, contains, order};
+pub(crate) use compare::{Order, contains};
 pub use string::compile as compile_pattern;
 
 /// A function or operator. Operators have the specification's internal names (`_+_`, `_<_`).

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicU8;
 use bumpalo::Bump;
 use mxcp_schemas::bundle::code::{InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
 
-use crate::datum::{Datum, Instant, Symbol, Text};
+use crate::datum::{Datum, Instant, Span, Symbol, Text};
 use crate::function::{Call, Function, Order};
 use crate::jit::Verdict;
 use crate::predicate::Predicate;
@@ -214,6 +214,12 @@ pub(crate) struct Machine<'a> {
     result: Value<'a>,
 }
 
+/// What is compared without a value being made of it.
+enum Plain {
+    Int(i64),
+    Duration(Span),
+}
+
 /// Where control goes after an instruction.
 #[derive(Clone, Copy)]
 enum Next {
@@ -372,13 +378,16 @@ impl<'a> Machine<'a> {
     ) -> Next {
         let predicate = self.predicate;
         let index = usize::from(function.0);
-        let function = predicate.functions.get(index).copied();
+        let arguments = predicate.argument_slice(first, count);
         let order = predicate.orders.get(index).copied().flatten();
-        let value = match predicate.argument_slice(first, count) {
-            [a, b] => match self.quick(order, *a, *b) {
-                Some(truth) => return self.set(dst, Value::Bool(truth)),
-                None => self.apply(function, &[self.get(*a), self.get(*b)]),
-            },
+        if let [a, b] = arguments
+            && let Some(truth) = self.quick(order, *a, *b)
+        {
+            return self.set(dst, Value::Bool(truth));
+        }
+        let function = predicate.functions.get(index).copied();
+        let value = match arguments {
+            [a, b] => self.apply(function, &[self.get(*a), self.get(*b)]),
             [a] => self.apply(function, &[self.get(*a)]),
             operands => {
                 let args = self.call.arena.alloc_slice_fill_copy(operands.len(), Value::Null);
@@ -400,21 +409,29 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The order of two whole numbers, without making values of them.
+    /// The order of two whole numbers or lengths of time, without making values of them.
+    #[inline]
     fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<bool> {
         let order = order?;
-        let (a, b) = (self.whole(a)?, self.whole(b)?);
-        Some(order(a.cmp(&b)))
+        let ordering = match (self.plain(a)?, self.plain(b)?) {
+            (Plain::Int(a), Plain::Int(b)) => a.cmp(&b),
+            (Plain::Duration(a), Plain::Duration(b)) => a.cmp(&b),
+            _ => return None,
+        };
+        Some(order.holds(ordering))
     }
 
-    fn whole(&self, operand: Operand) -> Option<i64> {
+    #[inline]
+    fn plain(&self, operand: Operand) -> Option<Plain> {
         match operand {
             Operand::Reg(register) => match self.registers.get(usize::from(register.0)) {
-                Some(Value::Int(value)) => Some(*value),
+                Some(Value::Int(value)) => Some(Plain::Int(*value)),
+                Some(Value::Duration(span)) => Some(Plain::Duration(*span)),
                 _ => None,
             },
             operand => match self.datum(operand) {
-                Some(Datum::Int(value)) => Some(*value),
+                Some(Datum::Int(value)) => Some(Plain::Int(*value)),
+                Some(Datum::Duration(span)) => Some(Plain::Duration(*span)),
                 _ => None,
             },
         }

@@ -87,7 +87,7 @@ impl Predicate {
             code: program.code.as_slice().into(),
             arguments: program.arguments.as_slice().into(),
             kinds: program.kinds.as_slice().into(),
-            orders: functions.iter().map(|function| function::order(function.name)).collect(),
+            orders: functions.iter().map(|function| Order::named(function.name)).collect(),
             functions,
             patterns,
             works,
@@ -101,6 +101,17 @@ impl Predicate {
             depends: program.depends,
             parts: program.parts,
         })
+    }
+
+    /// The inputs that it may read.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.inputs.iter().map(|input| input.slot)
+    }
+
+    /// Whether there are all inputs that it may read where there are these. It was verified for those of
+    /// when it was linked.
+    pub fn fits(&self, layout: &Layout) -> bool {
+        self.slots().all(|slot| layout.has(slot))
     }
 
     /// What its value depends on.

@@ -46,6 +46,18 @@ pub struct Layout {
     pub response: bool,
 }
 
+impl Layout {
+    /// Whether there is an input of this kind and number.
+    pub fn has(&self, slot: Slot) -> bool {
+        match slot {
+            Slot::User(index) => usize::from(index) < self.user,
+            Slot::UserMap | Slot::Request(_) => true,
+            Slot::Param(index) => usize::from(index) < self.params,
+            Slot::Response => self.response,
+        }
+    }
+}
+
 /// The first rule that code breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("predicate code is not valid at instruction {at}: {problem}")]
@@ -135,13 +147,7 @@ fn times_are_in_range(program: &Program) -> bool {
 }
 
 fn slot(program: &Program, layout: &Layout, slot: Slot) -> Result<(), &'static str> {
-    let exists = match slot {
-        Slot::User(index) => usize::from(index) < layout.user,
-        Slot::UserMap | Slot::Request(_) => true,
-        Slot::Param(index) => usize::from(index) < layout.params,
-        Slot::Response => layout.response,
-    };
-    if !exists {
+    if !layout.has(slot) {
         return Err("an input does not exist");
     }
     if program.depends.or(slot.depends()) != program.depends {

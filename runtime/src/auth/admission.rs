@@ -145,7 +145,7 @@ impl Admission {
         match &self.way {
             Way::Issuer(_) => vec![visitor.base_url.clone()],
             Way::Verifier { provider, .. } => match provider.metadata().await {
-                Ok(metadata) => metadata.issuer.clone().into_iter().collect(),
+                Ok(metadata) => metadata.issuer.as_deref().map(str::to_owned).into_iter().collect(),
                 Err(error) => {
                     tracing::warn!(%error, "the identity provider does not say who it is");
                     Vec::new()
@@ -254,7 +254,7 @@ impl Admission {
     ) -> Result<Arc<Admitted>, Refusal> {
         let ended = self.cache.removals();
         let verified = verifier.verify(token).await.map_err(|refused| {
-            tracing::info!(reason = %refused, "a token was refused");
+            tracing::debug!(reason = %refused, "a token was refused");
             match refused {
                 Refused::Invalid(_) => Refusal::Invalid,
                 Refused::Unavailable(_) => Refusal::Unavailable,
@@ -262,7 +262,7 @@ impl Admission {
         })?;
         let Verified { person, issuer, client, scopes, expires_at } = verified;
         let account = Account {
-            issuer: issuer.into(),
+            issuer,
             subject: person.user_id.as_str().into(),
             client: client.map(Into::into),
         };

@@ -17,14 +17,18 @@ use crate::principal::Principal;
 pub const PRINCIPALS_MAX: usize = 200_000;
 const SHARDS: usize = 16;
 
-/// What a principal was computed under: one bundle, and one generation of the configuration.
+/// What a principal was computed under: one bundle, and one generation of the configuration. Kept
+/// with each token, so it is 128 bits of their digest: no two of a server's will ever share these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Context(Digest);
+pub struct Context([u8; 16]);
 
 impl Context {
     /// A bundle, by its digest, and a generation of the configuration.
     pub fn new(bundle: &str, generation: u64) -> Self {
-        Self(Digest::of(&format!("{bundle}\n{generation}")))
+        let digest = Digest::of(&format!("{bundle}\n{generation}"));
+        let mut half = [0; 16];
+        half.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        Self(half)
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Verified {
     /// its owner
     pub person: Person,
     /// who issued it
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// to which client
     pub client: Option<String>,
     /// what it allows
@@ -124,7 +124,7 @@ impl Verifier {
             Err(VerifyError::Keys(error)) => return Err(Refused::Unavailable(error.to_string())),
         };
         let registered = Registered::read(&claims).map_err(invalid)?;
-        let issuer = metadata.issuer.as_deref();
+        let issuer = metadata.issuer.as_ref();
         let issuer = issuer.ok_or_else(|| unknown("the provider has no name as an issuer"))?;
         registered.check_issuer(&[issuer]).map_err(invalid)?;
         let expires_at = registered.check_times(self.clock.now_s()).map_err(invalid)?;
@@ -136,7 +136,7 @@ impl Verifier {
         let scopes = access::scopes(&claims).map_err(invalid)?;
         let claims = self.add_userinfo(token, &subject, claims).await?;
         let person = self.person(subject, claims);
-        Ok(Verified { person, issuer: issuer.to_owned(), client, scopes, expires_at })
+        Ok(Verified { person, issuer: Arc::clone(issuer), client, scopes, expires_at })
     }
 
     /// Judges a token that only the provider can read.
@@ -153,7 +153,7 @@ impl Verifier {
             .ok_or_else(|| unknown("too many tokens are being asked about"))?;
         let answer = self.provider.introspect(token).await.map_err(refused)?;
         let now = self.clock.now_s();
-        let issuer = metadata.issuer.clone().unwrap_or_else(|| self.provider.name().to_owned());
+        let issuer = metadata.issuer.clone().unwrap_or_else(|| self.provider.name().into());
         let Introspected::Active { claims, audience, client, scopes, expires_at } = answer else {
             if matches!(answer, Introspected::Inactive) {
                 return Err(Refused::Invalid("the provider says that it is not active".into()));
@@ -188,7 +188,7 @@ impl Verifier {
     /// Takes userinfo's word, where the operator accepts tokens that may be meant for anybody.
     async fn userinfo_alone(
         &self,
-        issuer: String,
+        issuer: Arc<str>,
         token: &Concealed<String>,
     ) -> Result<Verified, Refused> {
         if !self.demands.allow_unaudienced {

@@ -2,6 +2,7 @@
 //! old bundle cannot come back unnoticed.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,16 @@ pub struct Accepted {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     bundles: BTreeMap<String, Entry>,
+}
+
+impl Memory {
+    fn name(project: &str, profile: &str) -> String {
+        format!("{project}/{profile}")
+    }
+
+    fn of(&self, project: &str, profile: &str) -> Option<&Entry> {
+        self.bundles.get(&Self::name(project, profile))
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,33 +74,62 @@ impl Accepted {
         Self { path: state.join("accepted-bundles.json") }
     }
 
-    /// Accepts a bundle and remembers it, or refuses it.
+    /// Says whether a bundle may be put to work. Nothing is remembered yet: a bundle that cannot
+    /// start must not keep the one before it from coming back.
     ///
     /// # Errors
-    /// When it is older than one that was accepted, or has its number and another digest.
-    pub fn accept(
+    /// When it is older than one that was accepted, or has its number and another digest, unless
+    /// rollbacks are allowed.
+    pub fn check(
         &self,
         project: &str,
         profile: &str,
         header: &Header,
         allow_rollback: bool,
     ) -> Result<(), RollbackError> {
-        let mut memory = self.read()?;
-        let name = format!("{project}/{profile}");
-        let (found, digest) = (header.build_number, header.digest_hex());
-        match memory.bundles.get(&name) {
-            Some(known) if known.build_number == found && known.digest == digest => return Ok(()),
-            Some(known) if !allow_rollback && found < known.build_number => {
-                return Err(RollbackError::Older { found, highest: known.build_number });
-            }
-            Some(known) if !allow_rollback && found == known.build_number => {
-                return Err(RollbackError::SameNumber(found));
-            }
-            None if found == UNNUMBERED => return Ok(()),
-            _ => {}
+        let memory = self.read()?;
+        if allow_rollback {
+            return Ok(());
         }
-        memory.bundles.insert(name, Entry { build_number: found, digest });
+        judge(memory.of(project, profile), header)
+    }
+
+    /// Remembers a bundle that was put to work. One that is older than the highest is not: whoever
+    /// allowed it allowed it for this start.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or written.
+    pub fn remember(
+        &self,
+        project: &str,
+        profile: &str,
+        header: &Header,
+    ) -> Result<(), RollbackError> {
+        // Two servers of one folder may start at the same time, and neither may forget the other.
+        let _lock = self.lock()?;
+        let mut memory = self.read()?;
+        let known = memory.of(project, profile);
+        let highest = known.map_or(UNNUMBERED, |known| known.build_number);
+        if header.build_number <= highest {
+            return Ok(());
+        }
+        let entry = Entry { build_number: header.build_number, digest: header.digest_hex() };
+        memory.bundles.insert(Memory::name(project, profile), entry);
         self.write(&memory)
+    }
+
+    fn lock(&self) -> Result<File, RollbackError> {
+        let lock = || -> io::Result<File> {
+            std::fs::create_dir_all(self.folder())?;
+            let file = File::create(self.path.with_extension("lock"))?;
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|e| self.error(e))
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     fn read(&self) -> Result<Memory, RollbackError> {
@@ -104,21 +144,33 @@ impl Accepted {
     /// Writes beside and renames, so that a crash leaves the old memory or the new one.
     fn write(&self, memory: &Memory) -> Result<(), RollbackError> {
         let write = || -> io::Result<()> {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            std::fs::create_dir_all(folder)?;
             let beside = self.path.with_extension("json.new");
-            let mut file = std::fs::File::create(&beside)?;
+            let mut file = File::create(&beside)?;
             serde_json::to_writer_pretty(&mut file, memory)?;
             file.write_all(b"\n")?;
             file.sync_all()?;
             std::fs::rename(&beside, &self.path)?;
-            std::fs::File::open(folder)?.sync_all()
+            File::open(self.folder())?.sync_all()
         };
         write().map_err(|e| self.error(e))
     }
 
     fn error(&self, source: io::Error) -> RollbackError {
         RollbackError::Memory { path: self.path.clone(), source }
+    }
+}
+
+/// Whether a bundle may follow what was accepted before.
+fn judge(known: Option<&Entry>, header: &Header) -> Result<(), RollbackError> {
+    let found = header.build_number;
+    match known {
+        Some(known) if found < known.build_number => {
+            Err(RollbackError::Older { found, highest: known.build_number })
+        }
+        Some(known) if found == known.build_number && known.digest != header.digest_hex() => {
+            Err(RollbackError::SameNumber(found))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -130,11 +182,21 @@ mod tests {
         Header { build_number, digest: [digest; 32], signer: None }
     }
 
+    fn start(
+        accepted: &Accepted,
+        profile: &str,
+        header: &Header,
+        allow: bool,
+    ) -> Result<(), RollbackError> {
+        accepted.check("p", profile, header, allow)?;
+        accepted.remember("p", profile, header)
+    }
+
     #[test]
     fn older_bundles_and_twins_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let accepted = Accepted::new(&folder.path().join("state"));
-        let accept = |number, digest| accepted.accept("p", "q", &header(number, digest), false);
+        let accept = |number, digest| start(&accepted, "q", &header(number, digest), false);
         accept(0, 1).unwrap();
         accept(0, 2).unwrap();
         accept(5, 1).unwrap();
@@ -142,9 +204,44 @@ mod tests {
         assert!(matches!(accept(5, 2), Err(RollbackError::SameNumber(5))));
         assert!(matches!(accept(4, 2), Err(RollbackError::Older { found: 4, highest: 5 })));
         assert!(matches!(accept(0, 2), Err(RollbackError::Older { .. })));
-        accepted.accept("p", "other", &header(1, 3), false).unwrap();
-        accepted.accept("p", "q", &header(4, 2), true).unwrap();
-        accept(4, 2).unwrap();
+        start(&accepted, "other", &header(1, 3), false).unwrap();
+    }
+
+    #[test]
+    fn a_rollback_is_allowed_for_one_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let accepted = Accepted::new(folder.path());
+        start(&accepted, "q", &header(5, 1), false).unwrap();
+        for (number, digest) in [(4, 2), (5, 2), (0, 3)] {
+            start(&accepted, "q", &header(number, digest), true).unwrap();
+            assert!(start(&accepted, "q", &header(number, digest), false).is_err());
+        }
+        start(&accepted, "q", &header(5, 1), false).unwrap();
+    }
+
+    #[test]
+    fn what_was_only_looked_at_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let accepted = Accepted::new(folder.path());
+        accepted.check("p", "q", &header(6, 1), false).unwrap();
+        start(&accepted, "q", &header(5, 1), false).unwrap();
+    }
+
+    #[test]
+    fn servers_that_start_together_forget_none() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for server in 0..16 {
+                let accepted = Accepted::new(folder.path());
+                let profile = format!("q{server}");
+                scope.spawn(move || start(&accepted, &profile, &header(5, 1), false).unwrap());
+            }
+        });
+        for server in 0..16 {
+            let accepted = Accepted::new(folder.path());
+            let older = start(&accepted, &format!("q{server}"), &header(4, 1), false);
+            assert!(matches!(older, Err(RollbackError::Older { .. })), "{server}");
+        }
     }
 
     #[test]
@@ -152,9 +249,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("accepted-bundles.json"), b"{").unwrap();
         let accepted = Accepted::new(folder.path());
-        assert!(matches!(
-            accepted.accept("p", "q", &header(1, 1), false),
-            Err(RollbackError::Memory { .. })
-        ));
+        for allow in [false, true] {
+            let refused = accepted.check("p", "q", &header(1, 1), allow);
+            assert!(matches!(refused, Err(RollbackError::Memory { .. })));
+        }
     }
 }

@@ -378,7 +378,7 @@ mod tests {
         let database = Settings::default().open().unwrap();
         let pool = Pool::start(&database, 1).unwrap();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let stuck = pool.run(Duration::from_millis(10), move |_| {
+        let stuck = pool.run(Duration::from_millis(500), move |_| {
             let _ = stopped.recv();
         });
         assert_eq!(stuck.await.unwrap_err().class, "timeout");

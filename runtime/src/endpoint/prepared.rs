@@ -8,8 +8,8 @@ use mxcp_policy::action::{self, Effect};
 use mxcp_policy::datum::Symbols;
 use mxcp_policy::plan;
 use mxcp_policy::predicate::{LinkError, Predicate};
-use mxcp_policy::verify::{self, Layout, VerifyError};
-use mxcp_schemas::bundle::code::{Program, Slot, USER_ATTRIBUTES};
+use mxcp_policy::verify::Layout;
+use mxcp_schemas::bundle::code::{Slot, USER_ATTRIBUTES};
 use mxcp_schemas::bundle::definition::{self, Predicates, TypeId};
 use mxcp_schemas::bundle::plan::{Plan, Verdict};
 
@@ -24,7 +24,6 @@ const JOINT_PLANS_MAX: usize = 64;
 /// The conditions and plans of a bundle, ready to run.
 #[derive(Debug)]
 pub struct Machinery {
-    programs: Box<[Program]>,
     predicates: Arc<[Predicate]>,
     questions: Arc<Questions>,
     plans: Box<[Arc<Plan>]>,
@@ -107,8 +106,8 @@ pub struct PrepareError {
 enum Problem {
     #[error(transparent)]
     Declaration(#[from] DeclarationError),
-    #[error("policy `{0}`: {1}")]
-    Verify(String, VerifyError),
+    #[error("policy `{0}` reads what there is not where it stands")]
+    Inputs(String),
     #[error("policy `{0}` refers to a condition or plan that the bundle does not have")]
     Missing(String),
     #[error("policy `{0}`: there is no action `{1}` in this release")]
@@ -130,13 +129,17 @@ impl Machinery {
         // Conditions are shared between endpoints; each endpoint checks on its own that it has
         // the inputs. What is linked here may read as much as any of them could.
         let widest = Layout { user: users, params: usize::from(u16::MAX) + 1, response: true };
-        let link = |program: &Program| Predicate::link(program, &widest, symbols);
-        let linked: Arc<[Predicate]> =
-            predicates.programs.iter().map(link).collect::<Result<_, _>>()?;
+        let mut questions = Questions::new(users);
+        let mut linked = Vec::with_capacity(predicates.programs.len());
+        // Each program goes once it is linked: together they are larger than all else here.
+        for program in predicates.programs {
+            let predicate = Predicate::link(&program, &widest, symbols)?;
+            questions.add(&program, &predicate);
+            linked.push(predicate);
+        }
         Ok(Self {
-            questions: Arc::new(Questions::new(&predicates.programs, &linked, users)),
-            predicates: linked,
-            programs: predicates.programs.into_boxed_slice(),
+            questions: Arc::new(questions),
+            predicates: linked.into(),
             plans: predicates.plans.into_iter().map(Arc::new).collect(),
         })
     }
@@ -152,18 +155,18 @@ impl Machinery {
     }
 
     /// What the conditions ask of callers, and where it is remembered what they came to.
-    pub const fn memory(&self) -> &Arc<Questions> {
+    pub fn memory(&self) -> &Arc<Questions> {
         &self.questions
     }
 
     /// How many conditions there are.
-    pub const fn len(&self) -> usize {
-        self.programs.len()
+    pub fn len(&self) -> usize {
+        self.predicates.len()
     }
 
     /// Whether there are no conditions.
-    pub const fn is_empty(&self) -> bool {
-        self.programs.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.predicates.is_empty()
     }
 }
 
@@ -244,8 +247,10 @@ fn rule(
 ) -> Result<Rule, Problem> {
     let missing = || Problem::Missing(policy.name.clone());
     let program = usize::try_from(policy.program).map_err(|_| missing())?;
-    let code = machinery.programs.get(program).ok_or_else(missing)?;
-    verify::verify(code, layout).map_err(|error| Problem::Verify(policy.name.clone(), error))?;
+    let predicate = machinery.predicate(program).ok_or_else(missing)?;
+    if !predicate.fits(layout) {
+        return Err(Problem::Inputs(policy.name.clone()));
+    }
     let unknown = || Problem::Action(policy.name.clone(), policy.action.clone());
     let action = action::find(&policy.action).ok_or_else(unknown)?;
     if !layout.response && !action.on_input {
@@ -259,18 +264,18 @@ fn rule(
             Act::Change(Arc::clone(plan))
         }
     };
-    note_reads(code, layout.user, reads);
+    note_reads(predicate, layout.user, reads);
     let reason = policy.reason.as_deref().map(Into::into);
     Ok(Rule { name: policy.name.as_str().into(), reason, program, act })
 }
 
-fn note_reads(code: &Program, users: usize, reads: &mut Reads) {
-    for input in &code.inputs {
-        match &input.slot {
-            Slot::User(index) => reads.user.push(usize::from(*index)),
+fn note_reads(predicate: &Predicate, users: usize, reads: &mut Reads) {
+    for slot in predicate.slots() {
+        match slot {
+            Slot::User(index) => reads.user.push(usize::from(index)),
             Slot::UserMap => reads.user.extend(0..users),
             Slot::Param(index) => {
-                if let Some(read) = reads.params.get_mut(usize::from(*index)) {
+                if let Some(read) = reads.params.get_mut(usize::from(index)) {
                     *read = true;
                 }
             }

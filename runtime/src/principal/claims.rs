@@ -194,15 +194,16 @@ impl<'b> Slots<'b> {
         };
         let questions = self.vocabulary.memory;
         questions.name(self.vocabulary.attributes);
-        let mut attributes = self.values.into_boxed_slice();
+        let mut attributes = self.values;
         // What no condition reads need not be kept for as long as a token is.
+        attributes.truncate(questions.slots_read());
         for (slot, value) in attributes.iter_mut().enumerate() {
             *value = questions.keep(slot, std::mem::replace(value, Datum::Null));
         }
         Principal {
             identity,
             is_anonymous: false,
-            attributes,
+            attributes: attributes.into(),
             questions: Arc::clone(questions),
             symbols_map: OnceLock::new(),
             memory: Memory::default(),

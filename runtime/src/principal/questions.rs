@@ -26,11 +26,11 @@ pub struct Questions {
     names: OnceLock<Box<[Box<str>]>>,
     /// how much of each attribute some condition reads, by slot; nothing of those that none reads
     read: Box<[Option<Reads>]>,
-    conditions: Box<[Condition]>,
+    conditions: Vec<Condition>,
     /// how many conditions depend on the caller alone
     whole: usize,
     /// bytes of each page of parts
-    pages: Box<[usize]>,
+    pages: Vec<usize>,
 }
 
 /// What one condition asks.
@@ -56,17 +56,17 @@ enum Place {
 }
 
 impl Questions {
-    /// What conditions ask of callers with so many attributes.
-    pub fn new(programs: &[Program], predicates: &[Predicate], users: usize) -> Self {
-        let mut questions = Self { read: vec![None; users].into(), ..Self::default() };
-        let conditions = programs.iter().zip(predicates).map(|(program, predicate)| {
-            let place = questions.place(predicate);
-            let reads_all = program.inputs.iter().any(|input| input.slot == Slot::UserMap);
-            questions.note_read(program);
-            Condition { place, reads_all }
-        });
-        let conditions = conditions.collect();
-        Self { conditions, ..questions }
+    /// What no condition asks of callers with so many attributes.
+    pub fn new(users: usize) -> Self {
+        Self { read: vec![None; users].into(), ..Self::default() }
+    }
+
+    /// Adds what the next condition asks.
+    pub fn add(&mut self, program: &Program, predicate: &Predicate) {
+        let place = self.place(predicate);
+        let reads_all = predicate.slots().any(|slot| slot == Slot::UserMap);
+        self.note_read(program);
+        self.conditions.push(Condition { place, reads_all });
     }
 
     /// Notes the names of the declared attributes: the same for all callers, and kept once.
@@ -97,15 +97,13 @@ impl Questions {
         if count == 0 {
             return Place::Nowhere;
         }
-        let mut pages = std::mem::take(&mut self.pages).into_vec();
-        let used = pages.last().copied().filter(|used| used + count <= PAGE_BYTES);
+        let used = self.pages.last().copied().filter(|used| used + count <= PAGE_BYTES);
         let first = used.unwrap_or(0);
-        match pages.last_mut().filter(|_| used.is_some()) {
+        match self.pages.last_mut().filter(|_| used.is_some()) {
             Some(page) => *page += count,
-            None => pages.push(count),
+            None => self.pages.push(count),
         }
-        let page = pages.len() - 1;
-        self.pages = pages.into();
+        let page = self.pages.len() - 1;
         Place::Parts { page, first, count }
     }
 
@@ -121,6 +119,11 @@ impl Questions {
             Some(Some(reads)) => reads.keep(value),
             Some(None) | None => Datum::Null,
         }
+    }
+
+    /// How many slots there are up to the last one that some condition reads.
+    pub(super) fn slots_read(&self) -> usize {
+        self.read.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
     }
 
     /// Whether a condition reads the caller as a whole.

@@ -4,6 +4,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 use super::code::Program;
 use super::plan::Plan;
+use crate::yaml::MAX_DEPTH;
 
 /// An index into [`Types::nodes`].
 #[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +15,29 @@ pub struct TypeId(pub u32);
 pub struct Types {
     /// The nodes; a node refers only to nodes before itself.
     pub nodes: Vec<Type>,
+}
+
+impl Types {
+    /// The first type that refers to one that does not stand before it, or that is nested deeper than a
+    /// document can be. Whoever follows types would find no end, or go too deep.
+    pub fn damaged(&self) -> Option<TypeId> {
+        let mut depths: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        for (id, node) in (0..).map(TypeId).zip(&self.nodes) {
+            let below = |part: TypeId| depths.get(usize::try_from(part.0).ok()?).copied();
+            let deepest = match &node.kind {
+                TypeKind::Array { items: Some(items), .. } => below(*items),
+                TypeKind::Object { properties, .. } => {
+                    properties.iter().try_fold(0, |most, p| Some(below(p.ty)?.max(most)))
+                }
+                _ => Some(0),
+            };
+            match deepest.map(|deepest| deepest + 1).filter(|depth| *depth <= MAX_DEPTH) {
+                Some(depth) => depths.push(depth),
+                None => return Some(id),
+            }
+        }
+        None
+    }
 }
 
 /// A declared type: of a parameter, a field, an item or a result.
@@ -280,4 +304,35 @@ pub struct Predicates {
     pub programs: Vec<Program>,
     /// output plans; equal ones are stored once
     pub plans: Vec<Plan>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(items: Option<u32>) -> Type {
+        let items = items.map(TypeId);
+        let kind = TypeKind::Array { items, min_items: None, max_items: None, unique_items: false };
+        Type { kind, sensitive: false, choices: Vec::new() }
+    }
+
+    fn object(fields: &[u32]) -> Type {
+        let field = |id: &u32| Property { name: "f".into(), ty: TypeId(*id), required: false };
+        let properties = fields.iter().map(field).collect();
+        let kind = TypeKind::Object { properties, additional: Additional::Unsaid };
+        Type { kind, sensitive: false, choices: Vec::new() }
+    }
+
+    #[test]
+    fn types_refer_backwards_and_are_no_deeper_than_documents() {
+        let damaged = |nodes: Vec<Type>| Types { nodes }.damaged().map(|id| id.0);
+        assert_eq!(damaged(vec![list(None), list(Some(0)), object(&[0, 1])]), None);
+        assert_eq!(damaged(vec![list(Some(0))]), Some(0));
+        assert_eq!(damaged(vec![list(None), object(&[0, 1])]), Some(1));
+        assert_eq!(damaged(vec![list(None), list(Some(2)), list(None)]), Some(1));
+        assert_eq!(damaged(vec![list(Some(u32::MAX))]), Some(0));
+        let chain = |depth: u32| (0..depth).map(|at| list(at.checked_sub(1))).collect();
+        assert_eq!(damaged(chain(64)), None);
+        assert_eq!(damaged(chain(65)), Some(64));
+    }
 }

@@ -188,7 +188,8 @@ pub static DUPLICATE_PARAMETER: Code = Code {
     slug: "duplicate-parameter",
     severity: Severity::Error,
     title: "two parameters have the same name",
-    page: r"Rename one of them.
+    page: r"Rename one of them. Names that differ only in upper and lower case are the same name in SQL: a
+condition would look at one argument, and the statement would be given the other.
 
 ```yaml
 # wrong

@@ -2,9 +2,10 @@
 
 mod values;
 
+use std::cmp::Ordering;
 use std::fmt;
 
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 
 use super::Spanned;
 use super::code::{FOREIGN_CONSTRAINT, INVALID_CONSTRAINT, UNKNOWN_TYPE, UNSUPPORTED_SCHEMA};
@@ -44,15 +45,15 @@ pub struct Type {
     /// regular expression that a string matches somewhere
     pub pattern: Option<Spanned<String>>,
     /// inclusive lower bound of a number
-    pub minimum: Option<Spanned<serde_json::Number>>,
+    pub minimum: Option<Spanned<Number>>,
     /// inclusive upper bound
-    pub maximum: Option<Spanned<serde_json::Number>>,
+    pub maximum: Option<Spanned<Number>>,
     /// exclusive lower bound
-    pub exclusive_minimum: Option<Spanned<serde_json::Number>>,
+    pub exclusive_minimum: Option<Spanned<Number>>,
     /// exclusive upper bound
-    pub exclusive_maximum: Option<Spanned<serde_json::Number>>,
+    pub exclusive_maximum: Option<Spanned<Number>>,
     /// divisor of a number
-    pub multiple_of: Option<Spanned<serde_json::Number>>,
+    pub multiple_of: Option<Spanned<Number>>,
     /// type of a list's items
     pub items: Option<Box<Self>>,
     /// items of a list, at least
@@ -294,24 +295,24 @@ impl Type {
         Ok(())
     }
 
-    fn check_number(&self, number: &serde_json::Number) -> Result<(), String> {
-        let value = number.as_f64().unwrap_or(f64::NAN);
-        let bound =
-            |b: &Option<Spanned<serde_json::Number>>| b.as_ref().and_then(|b| b.value.as_f64());
-        let refuse = |bound: f64, words: &str| Err(format!("must be {words} {bound}"));
-        match (bound(&self.minimum), bound(&self.maximum)) {
-            (Some(least), _) if value < least => return refuse(least, "at least"),
-            (_, Some(most)) if value > most => return refuse(most, "at most"),
-            _ => {}
+    fn check_number(&self, number: &Number) -> Result<(), String> {
+        type Test = fn(Ordering) -> bool;
+        let bounds: [(_, Test, &str); 4] = [
+            (&self.minimum, Ordering::is_ge, "at least"),
+            (&self.maximum, Ordering::is_le, "at most"),
+            (&self.exclusive_minimum, Ordering::is_gt, "more than"),
+            (&self.exclusive_maximum, Ordering::is_lt, "less than"),
+        ];
+        for (bound, holds, words) in bounds {
+            if let Some(bound) = bound.as_ref().map(|bound| &bound.value)
+                && order(number, bound).is_some_and(|order| !holds(order))
+            {
+                return Err(format!("must be {words} {}", shown(bound)));
+            }
         }
-        match (bound(&self.exclusive_minimum), bound(&self.exclusive_maximum)) {
-            (Some(low), _) if value <= low => return refuse(low, "more than"),
-            (_, Some(high)) if value >= high => return refuse(high, "less than"),
-            _ => {}
-        }
-        match bound(&self.multiple_of) {
-            Some(step) if step > 0.0 && !is_multiple(value, step) => {
-                Err(format!("must be a multiple of {step}"))
+        match self.multiple_of.as_ref().map(|step| &step.value) {
+            Some(step) if !is_multiple(number, step) => {
+                Err(format!("must be a multiple of {}", shown(step)))
             }
             _ => Ok(()),
         }
@@ -338,16 +339,42 @@ fn is_whole(value: &Json) -> bool {
     value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|f| f.fract() == 0.0)
 }
 
-/// Whether a quotient is whole, up to the rounding of a decimal step such as 0.1.
-fn is_multiple(value: f64, step: f64) -> bool {
-    let quotient = value / step;
-    (quotient - quotient.round()).abs() <= quotient.abs().max(1.0) * f64::EPSILON * 4.0
+/// Whether a number is a multiple of a positive step: exactly, if both are whole, else up to the
+/// rounding of a decimal step such as 0.1.
+fn is_multiple(number: &Number, step: &Number) -> bool {
+    if let (Some(number), Some(step)) = (whole(number), whole(step)) {
+        return step <= 0 || number % step == 0;
+    }
+    let (Some(number), Some(step)) = (number.as_f64(), step.as_f64()) else { return true };
+    let quotient = number / step;
+    step <= 0.0
+        || (quotient - quotient.round()).abs() <= quotient.abs().max(1.0) * f64::EPSILON * 4.0
+}
+
+/// The order of two numbers; whole ones keep all their digits.
+fn order(a: &Number, b: &Number) -> Option<Ordering> {
+    match (whole(a), whole(b)) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+    }
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+/// A number without a fraction that says nothing.
+fn shown(number: &Number) -> String {
+    match (whole(number), number.as_f64()) {
+        (None, Some(double)) => double.to_string(),
+        _ => number.to_string(),
+    }
 }
 
 /// Equality of JSON values in which `1` and `1.0` are the same number.
 pub fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {
-        (Json::Number(x), Json::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Json::Number(x), Json::Number(y)) => order(x, y) == Some(Ordering::Equal),
         (Json::Array(x), Json::Array(y)) => {
             x.len() == y.len() && x.iter().zip(y).all(|(a, b)| same(a, b))
         }
@@ -504,10 +531,10 @@ fn count(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Spanned<u64>> {
     lift.count(node, what).map(|n| Spanned::new(n, node.span))
 }
 
-fn number(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Spanned<serde_json::Number>> {
+fn number(lift: &mut Lift<'_>, node: &Node, what: &str) -> Option<Spanned<Number>> {
     let number = match node.kind {
         Kind::Int(value) => Some(value.into()),
-        Kind::Float(value) => serde_json::Number::from_f64(value),
+        Kind::Float(value) => Number::from_f64(value),
         _ => None,
     };
     if number.is_none() {
@@ -526,9 +553,8 @@ fn check_constraints(lift: &mut Lift<'_>, ty: &mut Type) {
     };
     #[expect(clippy::cast_precision_loss, reason = "only the order of the two counts")]
     let of = |n: &Option<Spanned<u64>>| n.as_ref().map(|n| (n.value as f64, n.span));
-    let num = |n: &Option<Spanned<serde_json::Number>>| {
-        n.as_ref().and_then(|n| Some((n.value.as_f64()?, n.span)))
-    };
+    let num =
+        |n: &Option<Spanned<Number>>| n.as_ref().and_then(|n| Some((n.value.as_f64()?, n.span)));
     ordered(of(&ty.min_length), of(&ty.max_length), "`minLength` and `maxLength`");
     ordered(of(&ty.min_items), of(&ty.max_items), "`minItems` and `maxItems`");
     ordered(num(&ty.minimum), num(&ty.maximum), "`minimum` and `maximum`");

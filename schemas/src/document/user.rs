@@ -277,10 +277,11 @@ fn projects(lift: &mut Lift<'_>, node: &Node) -> Vec<Profile> {
             if let Some(audit) = entry.value.get("audit") {
                 lift.map(audit, "`audit`", &["signing_key", "hmac_key", "checkpoint_sink"]);
             }
-            for key in ["plugin", "telemetry"] {
-                if let Some(part) = entry.value.get(key) {
-                    lift.entries(part, &format!("`{key}`"));
-                }
+            if let Some(plugin) = entry.value.get("plugin") {
+                lift.entries(plugin, "`plugin`");
+            }
+            if let Some(telemetry) = entry.value.get("telemetry") {
+                telemetry_keys(lift, telemetry);
             }
             profiles.push(Profile {
                 project: Spanned::new(project.key.clone(), project.key_span),
@@ -294,6 +295,29 @@ fn projects(lift: &mut Lift<'_>, node: &Node) -> Vec<Profile> {
         }
     }
     profiles
+}
+
+/// Telemetry is another release's, yet a misspelt key of it is an error already.
+fn telemetry_keys(lift: &mut Lift<'_>, node: &Node) {
+    const OWN: [&str; 9] = [
+        "enabled",
+        "endpoint",
+        "headers",
+        "service_name",
+        "service_version",
+        "environment",
+        "resource_attributes",
+        "tracing",
+        "metrics",
+    ];
+    lift.map(node, "`telemetry`", &OWN);
+    for (key, known) in
+        [("tracing", ["enabled", "console_export"]), ("metrics", ["enabled", "export_interval"])]
+    {
+        if let Some(part) = node.get(key) {
+            lift.map(part, &format!("`telemetry.{key}`"), &known);
+        }
+    }
 }
 
 fn secrets(lift: &mut Lift<'_>, node: &Node) -> Vec<Secret> {

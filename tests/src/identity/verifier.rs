@@ -25,7 +25,8 @@ pub struct VerifierServer {
     pub provider: Provider,
     /// its key
     pub signer: Signer,
-    _project: Project,
+    /// what it serves
+    pub project: Project,
 }
 
 impl VerifierServer {
@@ -66,7 +67,7 @@ impl VerifierServer {
         let command = trail::serving(&project, &bundle, &[], port);
         let server = tokio::task::spawn_blocking(move || Server::spawn(command, port));
         let server = server.await.expect("the program starts");
-        Self { server, provider, signer, _project: project }
+        Self { server, provider, signer, project }
     }
 
     /// The MCP endpoint.

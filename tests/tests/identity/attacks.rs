@@ -67,7 +67,7 @@ async fn a_good_token_is_accepted() {
     let verified = world.verify(&world.signer.token(&world.claims())).await.unwrap();
     assert_eq!(verified.person.user_id, "person-1");
     assert_eq!(verified.person.provider, "acme");
-    assert_eq!(verified.issuer, world.server.base);
+    assert_eq!(*verified.issuer, *world.server.base);
     assert_eq!(verified.client.as_deref(), Some("agent"));
     assert_eq!(verified.scopes, ["read", "write"]);
     assert!(verified.person.claims.text().contains("\"role\":\"nurse\""));

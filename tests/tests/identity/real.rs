@@ -129,7 +129,7 @@ async fn signed_tokens_in_verifier_mode() {
     let verified = verifier.verify(&token).await.unwrap();
     assert_eq!(verified.person.user_id, "ada");
     assert_eq!(verified.client.as_deref(), Some("agent"));
-    assert_eq!(verified.issuer, idp.issuer);
+    assert_eq!(*verified.issuer, *idp.issuer);
     assert!(verified.scopes.contains(&"read".to_owned()), "{:?}", verified.scopes);
     assert_eq!(claims(&verified.person.claims)["role"], "physician");
 

@@ -4,8 +4,12 @@ use std::path::Path;
 use std::process::Output;
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use mxcp_runtime::serve::Linked;
 use mxcp_schemas::bundle::code::{Program, Slot};
-use mxcp_schemas::bundle::container::{AlignedBytes, Bundle, OpenError, Opened, open, seal};
+use mxcp_schemas::bundle::container::{
+    AlignedBytes, Bundle, Header, OpenError, Opened, open, reopen, seal,
+};
+use mxcp_schemas::bundle::definition::{Endpoint, Parameter, TypeId, TypeKind};
 use mxcp_tests::binaries;
 use mxcp_tests::http::Connection;
 use mxcp_tests::project::Project;
@@ -53,11 +57,11 @@ fn verify(project: &Project, bytes: &[u8], options: &[&str]) -> Output {
     binaries::runtime().arg(&path).arg("verify").args(options).output().unwrap()
 }
 
-/// That the runtime refuses the bytes, with exit code 2 and a message with these words.
+/// That the runtime refuses the bytes, with exit code 1 and a message with these words.
 fn refused(project: &Project, bytes: &[u8], options: &[&str], words: &str) {
     let done = verify(project, bytes, options);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert_eq!(done.status.code(), Some(2), "{words}: {said}");
+    assert_eq!(done.status.code(), Some(1), "{words}: {said}");
     assert!(said.contains(words), "{words}: {said}");
     assert!(done.stdout.is_empty(), "{words}");
 }
@@ -203,15 +207,89 @@ fn the_code_of_conditions_is_verified_even_when_it_is_signed() {
         let mut bundle = contents(&good);
         change(&mut bundle.predicates.programs[0]);
         std::fs::write(project.path("bad.mx"), seal(&bundle, 0, Some(&key)).unwrap()).unwrap();
-        let done = binaries::runtime()
-            .arg(project.path("bad.mx"))
-            .args(["serve", "--transport", "stdio", "--root"])
-            .arg(project.path(""))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert_eq!(done.status.code(), Some(2), "{said}");
-        assert!(said.contains("predicates section"), "{said}");
+        nobody_takes(&project, "bad.mx", "predicates section");
+    }
+}
+
+/// That no server starts with a bundle, and that `verify` refuses it as well.
+fn nobody_takes(project: &Project, bundle: &str, words: &str) {
+    let (code, said) = serve(project, bundle, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(words), "{words}: {said}");
+    refused(project, &std::fs::read(project.path(bundle)).unwrap(), &[], words);
+}
+
+#[test]
+fn what_refers_to_what_is_not_there_is_refused_even_when_it_is_signed() {
+    let project = small();
+    let (good, key) = (built(&project), SigningKey::from_bytes(&[9; 32]));
+    type Change = fn(&mut Bundle);
+    let changes: [(Change, &str); 5] = [
+        (|bundle| bundle.endpoints.entries[0].parameters[0].ty = TypeId(99), "endpoints section"),
+        (|bundle| bundle.endpoints.entries[0].result = Some(TypeId(99)), "endpoints section"),
+        (|bundle| bundle.endpoints.entries[0].input[0].program = 99, "endpoints section"),
+        (|bundle| bundle.endpoints.entries[0].output[0].plan = Some(99), "endpoints section"),
+        // A list of itself: following its items would never end.
+        (
+            |bundle| {
+                bundle.types.nodes[0].kind = TypeKind::Array {
+                    items: Some(TypeId(0)),
+                    min_items: None,
+                    max_items: None,
+                    unique_items: false,
+                };
+            },
+            "types section",
+        ),
+    ];
+    for (change, words) in changes {
+        let mut bundle = contents(&good);
+        change(&mut bundle);
+        std::fs::write(project.path("bad.mx"), seal(&bundle, 0, Some(&key)).unwrap()).unwrap();
+        nobody_takes(&project, "bad.mx", words);
+    }
+}
+
+/// About a third of all flipped bits still make valid archives. The digest finds them; if it did not,
+/// nothing would panic and nothing would go on for ever.
+#[test]
+fn what_validates_though_it_was_changed_is_linked_or_refused() {
+    let good = built(&small());
+    let (mut valid, mut linked) = (0, 0);
+    for at in TABLE..good.len() {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let copy = AlignedBytes::copy(&bytes);
+        let header = Header { build_number: 0, digest: [0; 32], signer: None };
+        let Ok(opened) = reopen(copy.bytes(), header) else { continue };
+        valid += 1;
+        if let Ok(bundle) = Linked::of(&opened) {
+            linked += 1;
+            let _ = bundle.verify();
+        }
+    }
+    assert!(valid > 300 && linked > 100, "{valid} valid, {linked} linked");
+}
+
+#[test]
+fn verify_looks_at_what_a_server_would_find_at_the_first_call() {
+    let project = small();
+    let good = built(&project);
+    type Change = fn(&mut Endpoint);
+    let changes: [(Change, &str); 2] = [
+        (|endpoint| endpoint.input[0].action = "bless".into(), "there is no action `bless`"),
+        (
+            |endpoint| {
+                let twin = Parameter { name: "WHO".into(), ..endpoint.parameters[0].clone() };
+                endpoint.parameters.push(twin);
+            },
+            "`who` and `WHO` are the same name in SQL",
+        ),
+    ];
+    for (change, words) in changes {
+        let mut bundle = contents(&good);
+        change(&mut bundle.endpoints.entries[0]);
+        refused(&project, &seal(&bundle, 0, None).unwrap(), &[], words);
     }
 }
 
@@ -282,7 +360,17 @@ fn an_older_bundle_and_a_twin_are_refused() {
     is_refused("other-five.mx", "build number 5, which another bundle had before");
     is_fine("six.mx", &[]);
     is_refused("five.mx", "build number 5 and 6 was accepted before");
+    // What is allowed once is not allowed for good.
     is_fine("five.mx", &["--allow-rollback"]);
+    is_refused("five.mx", "build number 5 and 6 was accepted before");
+    is_fine("six.mx", &[]);
+    // A bundle that did not start does not keep others from coming back.
+    build("7", "seven.mx");
+    project.write("bad.yml", "mxcp: [");
+    let bad = project.path("bad.yml").display().to_string();
+    let (code, said) = serve(&project, "seven.mx", &["--config", &bad]);
+    assert_eq!(code, Some(2), "{said}");
+    is_fine("six.mx", &[]);
     // A memory that cannot be read refuses rather than forgets.
     project.write(".mxcp/accepted-bundles.json", "{");
     is_refused("six.mx", "accepted-bundles.json");

@@ -10,6 +10,7 @@
 )]
 
 mod bundle;
+mod closed;
 mod conformance;
 mod engines;
 mod hardening;
@@ -20,4 +21,5 @@ mod modern;
 mod peer;
 mod published;
 mod results;
+mod served;
 mod stdio;

@@ -2,24 +2,13 @@
 //! policies, and a policy does to the answer exactly what its plan says.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use mxcp_compiler::source::MemoryFiles;
-use mxcp_compiler::sql::{Analysis, SqlProbe};
-use mxcp_compiler::{Options, compile};
 use mxcp_policy::plan;
-use mxcp_runtime::audit::Trail;
-use mxcp_runtime::audit::redact::Redactor;
-use mxcp_runtime::duckdb::{Pool, Settings};
-use mxcp_runtime::mcp::server::{Arrival, Server};
-use mxcp_runtime::serve::{Around, Linked, Runtime};
-use mxcp_schemas::audit::CallerType;
 use mxcp_schemas::bundle::plan::Plan;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::peer::modern;
+use super::served::Served;
 
 /// Policies of a tool, at most; each has a permission that makes it fire.
 const POLICIES_MAX: usize = 3;
@@ -238,60 +227,8 @@ fn text(returned: &Field, sql: &str, policies: &[(String, Vec<String>)]) -> Stri
     text
 }
 
-struct Reads;
-
-impl SqlProbe for Reads {
-    fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
-        texts.iter().map(|_| Analysis::Select).collect()
-    }
-}
-
-/// A tool at work.
-struct Served {
-    server: Server,
-    plans: Vec<Plan>,
-}
-
-impl Served {
-    /// Compiles a tool and serves it.
-    fn new(tool: &str) -> Self {
-        let files = MemoryFiles::new([
-            ("mxcp-site.yml", "mxcp: 1\nproject: p\nprofile: default\n"),
-            ("tools/t.yml", tool),
-        ]);
-        let compiled = compile(&files, &Reads, &Options::default());
-        let bundle =
-            compiled.bundle.unwrap_or_else(|| panic!("{:?}\n{tool}", compiled.diagnostics));
-        let endpoint = &bundle.endpoints.entries[0];
-        let plan = |plan: u32| bundle.predicates.plans[usize::try_from(plan).unwrap()].clone();
-        let plans = endpoint.output.iter().filter_map(|policy| policy.plan.map(plan)).collect();
-        let pool = Pool::start(&Settings::default().open().unwrap(), 1).unwrap();
-        let around =
-            Around { trail: Trail::disabled(), redactor: Redactor::default(), pool: Some(pool) };
-        let runtime = Arc::new(Runtime::new(Linked::new(bundle, "d".into()).unwrap(), around));
-        Self { server: Server::new(runtime, true), plans }
-    }
-
-    async fn ask(&self, permissions: &[String], method: &str, params: Value) -> Value {
-        let context = json!({"permissions": permissions}).to_string();
-        let arrival = Arrival {
-            headers: None,
-            principal: Arc::new(self.server.runtime.principal(&context).unwrap()),
-            via: CallerType::Stdio,
-            client_ip: None,
-            operator: true,
-            vouched: None,
-            cancel: CancellationToken::new(),
-        };
-        let message = modern(method, params).to_string();
-        let answer = self.server.receive(message.as_bytes(), &arrival, None).await;
-        serde_json::from_str(&answer.body.unwrap()).unwrap()
-    }
-
-    async fn call(&self, permissions: &[String]) -> Value {
-        let params = json!({"name": "t", "arguments": {}});
-        self.ask(permissions, "tools/call", params).await["result"].take()
-    }
+fn allowed(permissions: &[String]) -> Value {
+    json!({"permissions": permissions})
 }
 
 /// The value of a result, the same in its text and in its structure.
@@ -306,11 +243,11 @@ fn value(result: &Value) -> Value {
 /// Calls a tool with every set of permissions and judges what comes back.
 async fn judge(tool: &str, policies: usize) {
     let served = Served::new(tool);
-    let listed = served.ask(&[], "tools/list", json!({})).await;
+    let listed = served.ask(&json!({}), "tools/list", json!({})).await;
     let schema = &listed["result"]["tools"][0]["outputSchema"];
     let validator =
         jsonschema::options().should_validate_formats(true).build(schema).expect("a schema");
-    let whole = served.call(&[]).await;
+    let whole = served.call(&json!({}), json!({})).await;
     if whole["isError"] == true {
         // The rows are not as declared, which other tests are about.
         let text = whole["content"][0]["text"].as_str().unwrap();
@@ -322,7 +259,7 @@ async fn judge(tool: &str, policies: usize) {
         let fires = |at: &usize| set & (1 << at) != 0;
         let permissions: Vec<String> =
             (0..policies).filter(fires).map(|at| format!("p{at}")).collect();
-        let result = served.call(&permissions).await;
+        let result = served.call(&allowed(&permissions), json!({})).await;
         let structured = &result["structuredContent"];
         if let Err(error) = validator.validate(structured) {
             panic!("{error}\n{structured}\n{schema:#}\n{tool}");
@@ -396,7 +333,7 @@ async fn what_is_not_finite_is_null_among_items_that_differ() {
         let tool = format!(
             "mxcp: 1\ntool:\n  name: t\n  return: {{ type: object, properties: {{ a: {{ type: array, uniqueItems: true }} }} }}\n  source:\n    code: |\n      SELECT {items} AS a\n"
         );
-        let result = Served::new(&tool).call(&[]).await;
+        let result = Served::new(&tool).call(&json!({}), json!({})).await;
         assert_eq!(result["isError"] != true, differ, "{result}\n{tool}");
     }
 }

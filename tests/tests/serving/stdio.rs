@@ -139,3 +139,32 @@ fn what_is_cancelled_is_not_answered_but_recorded() {
     let record = log.as_array().unwrap().iter().find(|r| r["operation_name"] == "slow").unwrap();
     assert_eq!(record["error"], "cancelled");
 }
+
+#[test]
+fn relative_paths_are_below_the_root_wherever_the_server_was_started() {
+    let tool =
+        "mxcp: 1\ntool:\n  name: wards\n  source: {code: \"SELECT name FROM 'data/wards.csv'\"}\n";
+    let site = "mxcp: 1\nproject: p\nprofile: q\nprofiles: {q: {audit: {enabled: true}}}\n";
+    let project = Project::new(&[
+        ("mxcp-site.yml", site),
+        ("tools/wards.yml", tool),
+        ("data/wards.csv", "name\nnorth\n"),
+        ("here/caller.json", "{\"role\": \"nurse\"}"),
+        ("here/user.yml", "mxcp: 1\n"),
+    ]);
+    let bundle = project.build();
+    let mut command = binaries::runtime();
+    command.arg(bundle).args(["serve", "--transport", "stdio", "--root", ".."]);
+    // What is named on the command line is relative to where that is.
+    command.args(["--config", "user.yml", "--user-context", "@caller.json"]);
+    command.current_dir(project.path("here")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let input = child.stdin.take();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut spoken = Spoken { project, child, input, output };
+    let called = spoken.ask(&modern("tools/call", json!({"name": "wards", "arguments": {}})));
+    assert_eq!(called["result"]["structuredContent"], json!({"result": [{"name": "north"}]}));
+    let (code, _, project) = spoken.end();
+    assert_eq!(code, Some(0));
+    assert!(project.path("audit").is_dir() && !project.path("here/audit").exists());
+}

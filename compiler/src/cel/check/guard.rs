@@ -168,8 +168,37 @@ fn conjuncts(tree: &Tree, part: Part, parts: &mut Vec<Part>) {
             conjuncts(tree, Part { id: left, ..part }, parts);
             conjuncts(tree, Part { id: right, ..part }, parts);
         }
+        Kind::Ternary { condition, yes, no } => match decided(tree, part, condition, yes, no) {
+            Some((first, second)) => {
+                conjuncts(tree, first, parts);
+                conjuncts(tree, second, parts);
+            }
+            None => parts.push(part),
+        },
+        Kind::Bind { body, .. } => conjuncts(tree, Part { id: body, ..part }, parts),
         _ => parts.push(part),
     }
+}
+
+/// What must both be so where one way of a choice is a literal that is not wanted: `a ? b : false` is
+/// `a && b`.
+fn decided(
+    tree: &Tree,
+    part: Part,
+    condition: ExprId,
+    yes: ExprId,
+    no: ExprId,
+) -> Option<(Part, Part)> {
+    let unwanted = |id| match tree.get(id).kind {
+        Kind::Literal(Literal::Bool(value)) => value != part.wanted,
+        _ => false,
+    };
+    let (other, taken) = match (unwanted(yes), unwanted(no)) {
+        (false, true) => (yes, true),
+        (true, false) => (no, false),
+        _ => return None,
+    };
+    Some((Part { id: condition, wanted: taken }, Part { id: other, ..part }))
 }
 
 /// Whether a node joins conditions, or negates one that does.
@@ -177,6 +206,7 @@ fn joins(tree: &Tree, id: ExprId) -> bool {
     match tree.get(id).kind {
         Kind::Unary(Unary::Not, operand) => joins(tree, operand),
         Kind::Binary { op, .. } => matches!(op, Binary::And | Binary::Or),
+        Kind::Ternary { .. } | Kind::Bind { .. } => true,
         _ => false,
     }
 }
@@ -215,6 +245,26 @@ fn excludes(tree: &Tree, part: Part) -> bool {
         }
         Kind::Binary { op: op @ (Binary::Equal | Binary::NotEqual), left, right, .. } => {
             (*op == Binary::NotEqual) == part.wanted && tested(tree, *left, *right, true).is_none()
+        }
+        // Who stays below a number is who does not reach it.
+        Kind::Binary {
+            op: op @ (Binary::Less | Binary::LessEqual | Binary::Greater | Binary::GreaterEqual),
+            left,
+            right,
+            ..
+        } => {
+            let is_number = |id: ExprId| {
+                matches!(
+                    tree.get(id).kind,
+                    Kind::Literal(Literal::Int(_) | Literal::Uint(_) | Literal::Double(_))
+                )
+            };
+            let less = matches!(op, Binary::Less | Binary::LessEqual);
+            match (is_number(*left), is_number(*right)) {
+                (false, true) => less == part.wanted,
+                (true, false) => less != part.wanted,
+                _ => false,
+            }
         }
         Kind::Binary { op: Binary::In, .. } | Kind::Call { .. } | Kind::Comprehension { .. } => {
             !part.wanted

@@ -144,7 +144,7 @@ fn ordered<'a>(
     name: &str,
     call: &mut Call<'a>,
     args: &[Value<'a>],
-    holds: fn(Ordering) -> bool,
+    order: Order,
 ) -> Value<'a> {
     let [a, b] = args else { return call.no_overload(name, args) };
     if let (Value::String(a), Value::String(b)) = (a, b)
@@ -153,40 +153,58 @@ fn ordered<'a>(
         return error;
     }
     match value::compare(a, b) {
-        Some(order) => Value::Bool(holds(order)),
+        Some(ordering) => Value::Bool(order.holds(ordering)),
         None if value::are_numbers(a, b) => Value::Bool(false),
         None => call.no_overload(name, args),
     }
 }
 
 /// Which results of a comparison an order holds for.
-pub(crate) type Order = fn(Ordering) -> bool;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
 
-/// The order of that name, if it is one.
-pub(crate) fn order(name: &str) -> Option<Order> {
-    match name {
-        "_<_" => Some(Ordering::is_lt),
-        "_<=_" => Some(Ordering::is_le),
-        "_>_" => Some(Ordering::is_gt),
-        "_>=_" => Some(Ordering::is_ge),
-        _ => None,
+impl Order {
+    /// The order of that name, if it is one.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "_<_" => Some(Self::Less),
+            "_<=_" => Some(Self::LessOrEqual),
+            "_>_" => Some(Self::Greater),
+            "_>=_" => Some(Self::GreaterOrEqual),
+            _ => None,
+        }
+    }
+
+    /// Whether it holds for what a comparison came to.
+    pub(crate) const fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
     }
 }
 
 fn less<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_<_", call, args, Ordering::is_lt)
+    ordered("_<_", call, args, Order::Less)
 }
 
 fn less_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_<=_", call, args, Ordering::is_le)
+    ordered("_<=_", call, args, Order::LessOrEqual)
 }
 
 fn greater<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_>_", call, args, Ordering::is_gt)
+    ordered("_>_", call, args, Order::Greater)
 }
 
 fn greater_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_>=_", call, args, Ordering::is_ge)
+    ordered("_>=_", call, args, Order::GreaterOrEqual)
 }
 
 /// `a in b`, also an instruction.

@@ -91,7 +91,7 @@ pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 }
 
 /// The pattern with the meaning that RE2 gives it: `\d`, `\s`, `\w` and `\b` speak of ASCII alone, and
-/// in brackets `[`, `&` and `~` are themselves.
+/// in brackets `[`, `&` and `~` are themselves, and so is `-` at the end of a range.
 fn re2(pattern: &str) -> std::string::String {
     let mut out = std::string::String::with_capacity(pattern.len());
     let mut rest = pattern.chars().peekable();
@@ -127,6 +127,11 @@ fn re2(pattern: &str) -> std::string::String {
             ']' if bracket => {
                 bracket = false;
                 out.push(c);
+            }
+            '-' if bracket && rest.peek() == Some(&'-') => {
+                // Two of them would be the difference of two classes here. They are the end of a range, or
+                // the begin of one where nothing stands before them.
+                out.push_str(if was_first { "\\-" } else { "-\\" });
             }
             '[' | '&' | '~' if bracket => {
                 out.push('\\');
@@ -185,6 +190,11 @@ mod tests {
             (r"^[\D]$", "1", false),
             (r"\bword\b", "a word.", true),
             (r"^[a&&b]+$", "a&b", true),
+            (r"^[+--]+$", "+,-", true),
+            (r"^[+--]+$", "*", false),
+            (r"^[--a]+$", "-9Za", true),
+            (r"^[--a]+$", "b", false),
+            (r"^[---]+$", "-", true),
             (r"^[a[]+$", "a[", true),
             (r"^[]a]+$", "]a", true),
             (r"^[^]a]+$", "b", true),

@@ -18,13 +18,64 @@ pub fn from_sensitive(types: &Types, root: TypeId) -> Option<Plan> {
             State { verdict: Verdict::Drop, ..State::inert() },
             State { other: DROPPED, items: UNDECLARED, ..State::inert() },
         ],
-        paths: Vec::new(),
     };
-    let start = builder.visit(root, "");
-    if builder.paths.is_empty() {
+    let paths = paths(types, root);
+    if paths.is_empty() {
         return None;
     }
-    Some(Plan { states: builder.states, start, paths: builder.paths })
+    let start = builder.visit(root);
+    Some(Plan { states: builder.states, start, paths })
+}
+
+/// Most paths that a plan names; the last one says then that there are more.
+const PATHS_MAX: usize = 1_000;
+
+/// The ways to all that is marked. Equal types are one node, so there may be several to one node.
+fn paths(types: &Types, root: TypeId) -> Vec<String> {
+    let mut marked: Vec<bool> = Vec::with_capacity(types.nodes.len());
+    for ty in &types.nodes {
+        let below = |part: &TypeId| marked.get(part.0 as usize).copied().unwrap_or(false);
+        let is_marked = ty.sensitive
+            || match &ty.kind {
+                TypeKind::Array { items, .. } => items.iter().any(below),
+                TypeKind::Object { properties, .. } => properties.iter().any(|p| below(&p.ty)),
+                TypeKind::String { .. } | TypeKind::Number { .. } | TypeKind::Boolean => false,
+            };
+        marked.push(is_marked);
+    }
+    let mut found = Vec::new();
+    gather(types, &marked, root, "", &mut found);
+    found
+}
+
+/// Goes to what is marked and nowhere else, so each step leads to a path.
+fn gather(types: &Types, marked: &[bool], id: TypeId, path: &str, found: &mut Vec<String>) {
+    let Some(ty) = types.nodes.get(id.0 as usize) else { return };
+    if !marked.get(id.0 as usize).copied().unwrap_or(false) || found.len() > PATHS_MAX {
+        return;
+    }
+    if found.len() == PATHS_MAX {
+        found.push("…".to_owned());
+        return;
+    }
+    if ty.sensitive {
+        found.push(if path.is_empty() { ".".to_owned() } else { path.to_owned() });
+        return;
+    }
+    match &ty.kind {
+        TypeKind::Array { items: Some(items), .. } if items.0 < id.0 => {
+            let below = if path.is_empty() { String::new() } else { format!("{path}[]") };
+            gather(types, marked, *items, &below, found);
+        }
+        TypeKind::Object { properties, .. } => {
+            for property in properties.iter().filter(|property| property.ty.0 < id.0) {
+                let dot = if path.is_empty() { "" } else { "." };
+                let below = format!("{path}{dot}{}", property.name);
+                gather(types, marked, property.ty, &below, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 const DROPPED: StateId = StateId(1);
@@ -35,16 +86,14 @@ struct Builder<'t> {
     types: &'t Types,
     known: HashMap<TypeId, StateId>,
     states: Vec<State>,
-    paths: Vec<String>,
 }
 
 impl Builder<'_> {
     /// Children stand before their parents, so this ends.
-    fn visit(&mut self, id: TypeId, path: &str) -> StateId {
+    fn visit(&mut self, id: TypeId) -> StateId {
         let types = self.types;
         let Some(ty) = types.nodes.get(id.0 as usize) else { return DROPPED };
         if ty.sensitive {
-            self.paths.push(if path.is_empty() { ".".to_owned() } else { path.to_owned() });
             return DROPPED;
         }
         if let Some(state) = self.known.get(&id) {
@@ -54,11 +103,7 @@ impl Builder<'_> {
             TypeKind::String { .. } | TypeKind::Number { .. } | TypeKind::Boolean => return INERT,
             TypeKind::Array { items, .. } => {
                 let items = match items {
-                    Some(items) if items.0 < id.0 => {
-                        let below =
-                            if path.is_empty() { String::new() } else { format!("{path}[]") };
-                        self.visit(*items, &below)
-                    }
+                    Some(items) if items.0 < id.0 => self.visit(*items),
                     Some(_) => DROPPED,
                     None => UNDECLARED,
                 };
@@ -67,16 +112,8 @@ impl Builder<'_> {
             TypeKind::Object { properties, additional } => {
                 let mut fields: Vec<(String, StateId)> = Vec::with_capacity(properties.len());
                 for property in properties {
-                    let below = if path.is_empty() {
-                        property.name.clone()
-                    } else {
-                        format!("{path}.{}", property.name)
-                    };
-                    let state = if property.ty.0 < id.0 {
-                        self.visit(property.ty, &below)
-                    } else {
-                        DROPPED
-                    };
+                    let state =
+                        if property.ty.0 < id.0 { self.visit(property.ty) } else { DROPPED };
                     fields.push((property.name.to_ascii_lowercase(), state));
                 }
                 fields.sort();
@@ -146,6 +183,24 @@ mod tests {
         });
         apply(&plan, &mut value);
         assert_eq!(value, json!({"visits": [{"open": true, "more": 1}], "free": [1, {}]}));
+    }
+
+    #[test]
+    fn every_way_to_a_mark_is_named_though_equal_types_are_one() {
+        let mut nodes = vec![
+            node(TypeKind::Boolean, true),
+            node(object(&[("zip", 0)], Additional::Unsaid), false),
+            node(array(Some(1)), false),
+            node(object(&[("home", 1), ("work", 1), ("old", 2)], Additional::Unsaid), false),
+        ];
+        let plan = from_sensitive(&Types { nodes: nodes.clone() }, TypeId(3)).unwrap();
+        assert_eq!(plan.paths, ["home.zip", "work.zip", "old[].zip"]);
+        // Of two ways in each of thirty steps no list can be made.
+        for id in 3..33 {
+            nodes.push(node(object(&[("a", id), ("b", id)], Additional::Unsaid), false));
+        }
+        let plan = from_sensitive(&Types { nodes }, TypeId(33)).unwrap();
+        assert_eq!((plan.paths.len(), plan.paths.last().unwrap().as_str()), (PATHS_MAX + 1, "…"));
     }
 
     #[test]

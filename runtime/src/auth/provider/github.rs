@@ -62,7 +62,7 @@ fn build(settings: &Settings, deployment: &Deployment) -> Result<Arc<dyn Provide
     let authorization_endpoint = url(&AUTH_URL)?;
     let metadata = Arc::new(Metadata {
         // What `iss` of a callback says, where it says anything.
-        issuer: authorization_endpoint.strip_suffix("/authorize").map(str::to_owned),
+        issuer: authorization_endpoint.strip_suffix("/authorize").map(Into::into),
         authorization_endpoint,
         token_endpoint: url(&TOKEN_URL)?,
         ..Metadata::default()

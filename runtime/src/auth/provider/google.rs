@@ -78,7 +78,7 @@ fn build(settings: &Settings, deployment: &Deployment) -> Result<Arc<dyn Provide
     let leg = Leg::new(settings, deployment, "openid profile email", PECULIAR)?;
     let url = |key: &Key| settings.url(key, &deployment.fetcher);
     let metadata = Arc::new(Metadata {
-        issuer: settings.get(&ISSUER)?,
+        issuer: settings.get(&ISSUER)?.map(Into::into),
         authorization_endpoint: url(&AUTH_URL)?.unwrap_or_default(),
         token_endpoint: url(&TOKEN_URL)?.unwrap_or_default(),
         // Access tokens are opaque: `openid` uses these for ID tokens, the verifier does not.

@@ -41,7 +41,7 @@ fn build(settings: &Settings, deployment: &Deployment) -> Result<Arc<dyn Provide
         token_endpoint_auth_methods: Vec::new(),
         // Older servers do not name it, so its absence cannot be held against an answer.
         names_issuer_in_callback: false,
-        issuer: Some(issuer),
+        issuer: Some(issuer.into()),
     });
     let openid = OpenId::new(KIND.name.to_owned(), leg, deployment);
     Ok(Arc::new(Keycloak { openid, metadata }))

@@ -437,7 +437,7 @@ impl Http {
 /// code out of us.
 fn check_callback_issuer(metadata: &Metadata, callback: &Callback) -> Result<(), ProviderError> {
     match (&metadata.issuer, &callback.iss) {
-        (Some(issuer), Some(iss)) if issuer == iss => Ok(()),
+        (Some(issuer), Some(iss)) if **issuer == **iss => Ok(()),
         (_, Some(_)) if metadata.issuer.is_some() => Err(ProviderError::MixedUp),
         (_, None) if metadata.names_issuer_in_callback => Err(ProviderError::MixedUp),
         _ => Ok(()),

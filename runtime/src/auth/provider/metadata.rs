@@ -1,5 +1,7 @@
 //! Where a provider's endpoints are.
 
+use std::sync::Arc;
+
 use super::ProviderError;
 use super::answer::{flag, list, optional, required};
 use crate::json::Json;
@@ -8,7 +10,7 @@ use crate::json::Json;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// who it says it is, in tokens and callbacks
-    pub issuer: Option<String>,
+    pub issuer: Option<Arc<str>>,
     /// where a browser logs in
     pub authorization_endpoint: String,
     /// where codes become tokens
@@ -36,7 +38,7 @@ impl Metadata {
         let text = |name: &str| Ok::<_, ProviderError>(optional(json, name)?.map(str::to_owned));
         let names_issuer = flag(json, "authorization_response_iss_parameter_supported")?;
         Ok(Self {
-            issuer: Some(required(json, "issuer")?.to_owned()),
+            issuer: Some(required(json, "issuer")?.into()),
             authorization_endpoint: required(json, "authorization_endpoint")?.to_owned(),
             token_endpoint: required(json, "token_endpoint")?.to_owned(),
             jwks_uri: Some(required(json, "jwks_uri")?.to_owned()),

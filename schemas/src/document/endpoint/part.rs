@@ -107,12 +107,16 @@ pub(super) fn parameters(lift: &mut Lift<'_>, node: &Node) -> Vec<Parameter> {
                 .help
                 .push("names begin with a letter or `_`, then letters, digits and `_`".to_owned());
         }
-        if let Some(earlier) = parameters.iter().find(|p| p.name.value == name.value) {
-            let earlier = earlier.name.span;
+        if let Some(earlier) = parameters.iter().find(|p| p.name.value.eq_ignore_ascii_case(&name.value))
+        {
+            let (known, earlier) = (earlier.name.value.clone(), earlier.name.span);
             let file = lift.file;
-            let message = format!("there is a parameter `{}` already", name.value);
+            let message = format!("there is a parameter `{known}` already");
             let finding = lift.report(&DUPLICATE_PARAMETER, name.span, message);
             *finding = finding.clone().related(file, earlier, "here");
+            if known != name.value {
+                finding.help.push("SQL does not tell upper case from lower case".to_owned());
+            }
             continue;
         }
         let what = format!("the parameter `{}`", name.value);
