@@ -12,7 +12,7 @@ use mxcp_runtime::json::{self, Json};
 use mxcp_runtime::launch::{Launch, launch};
 use mxcp_runtime::serve::Runtime;
 use mxcp_schemas::audit::CallerType;
-use mxcp_schemas::bundle::container::seal;
+use mxcp_schemas::bundle::container::{Bundle as Contents, seal};
 use mxcp_schemas::bundle::definition::Kind;
 use mxcp_schemas::diagnostic::closest;
 use tokio_util::sync::CancellationToken;
@@ -45,14 +45,27 @@ impl Local {
     /// # Errors
     /// When the project has errors, or what surrounds it is not as configured.
     pub fn start(ui: Ui, setup: &Setup) -> Result<Self, Failure> {
+        Self::start_with(ui, setup, |_, _| Ok(())).map(|(local, ())| local)
+    }
+
+    /// The same, with a look at what was compiled before it is put to work.
+    ///
+    /// # Errors
+    /// Those of [`Local::start`], and what the look comes to.
+    pub fn start_with<T>(
+        ui: Ui,
+        setup: &Setup,
+        look: impl FnOnce(&mut Contents, &Compiled) -> Result<T, Failure>,
+    ) -> Result<(Self, T), Failure> {
         let project = Project::find()?;
         let mut compiled =
-            project.compile(&Options { profile: setup.profile.clone(), user_file: None })?;
+            project.compile(ui, &Options { profile: setup.profile.clone(), user_file: None })?;
         let found = Count::of(&compiled.diagnostics);
-        let Some(contents) = compiled.bundle.take().filter(|_| found.errors == 0) else {
+        let Some(mut contents) = compiled.bundle.take().filter(|_| found.errors == 0) else {
             ui.diagnostics(&compiled.diagnostics, &compiled.texts, Format::Human);
             return Err(Failure::failed("the project has errors, so nothing was run"));
         };
+        let looked = look(&mut contents, &compiled)?;
         let failed = |e: &dyn std::fmt::Display| Failure::usage(e.to_string());
         let bytes = seal(&contents, 0, None).map_err(|e| failed(&e))?;
         let bundle = Bundle::from_bytes(&bytes, None).map_err(|e| failed(&e))?;
@@ -64,7 +77,7 @@ impl Local {
             ..Launch::default()
         };
         let (runtime, config) = launch(&bundle, &around).map_err(|e| failed(&e))?;
-        Ok(Self { compiled, runtime, config })
+        Ok((Self { compiled, runtime, config }, looked))
     }
 
     /// Whether there is such an endpoint.

@@ -1,7 +1,11 @@
 //! Asking DuckDB about SQL at build.
 
+mod function;
+
 use mxcp_compiler::sql::{Analysis, SqlProbe};
 use mxcp_runtime::duckdb::{Bind, BindType, Cell, DuckError, Session, Settings};
+
+use function::{Catalogue, Effect};
 
 /// DuckDB's parser, in a database of its own in memory. It sees texts only, never the project's data.
 #[derive(Debug, Clone, Copy)]
@@ -18,42 +22,59 @@ impl SqlProbe for DuckProbe {
     }
 }
 
-/// `json_serialize_sql` parses its argument and serialises nothing but `SELECT` statements.
+/// `json_serialize_sql` parses its argument and serialises nothing but `SELECT` statements. These may
+/// still call functions that do more than read, so their names are wanted as well, at any depth.
 const QUESTION: &str = "
-    SELECT a[1], a[2], a[3], a[4] FROM (SELECT json_extract_string(
-        json_serialize_sql(unnest($texts)),
-        ['error', 'error_type', 'error_message', 'position']) AS a)";
+    SELECT a[1], a[2], a[3], a[4], CAST(to_json(list_distinct(f)) AS VARCHAR) FROM (
+        SELECT json_extract_string(t, ['error', 'error_type', 'error_message', 'position']) AS a,
+            json_extract_string(t, '$..function_name') AS f
+        FROM (SELECT json_serialize_sql(unnest($texts)) AS t))";
 
 /// Texts of one question: DuckDB holds the syntax trees of all of them at once.
 const TEXTS_PER_QUESTION: usize = 100;
 
 fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
     let mut session = Session::new(&Settings::default().open()?)?;
+    let catalogue = Catalogue::read(&mut session)?;
     let mut answers = Vec::with_capacity(texts.len());
     for texts in texts.chunks(TEXTS_PER_QUESTION) {
-        ask_some(&mut session, texts, &mut answers)?;
+        ask_some(&mut session, &catalogue, texts, &mut answers)?;
     }
     Ok(answers)
 }
 
 fn ask_some(
     session: &mut Session,
+    catalogue: &Catalogue,
     texts: &[&str],
     answers: &mut Vec<Analysis>,
 ) -> Result<(), DuckError> {
     let list = texts.iter().map(|text| Bind::Text((*text).to_owned())).collect();
     let bound = Bind::List(BindType::Text, list);
-    let mut rows = session.query(QUESTION, |_| Some(bound.clone()))?;
+    for_each(session, QUESTION, Some(&bound), |column| {
+        let said = answer(column(0).as_deref(), column(1).as_deref(), column(2), column(3));
+        answers.push(match said {
+            Analysis::Select => calling(catalogue, column(4).as_deref()),
+            said => said,
+        });
+    })
+}
+
+/// Asks something and looks at the texts of each row, column by column.
+fn for_each(
+    session: &mut Session,
+    question: &str,
+    bound: Option<&Bind>,
+    mut look: impl FnMut(&dyn Fn(usize) -> Option<String>),
+) -> Result<(), DuckError> {
+    let mut rows = session.query(question, |_| bound.cloned())?;
     let shapes = rows.shapes().to_vec();
     while let Some(chunk) = rows.next_chunk() {
         for row in 0..chunk.len() {
-            let text = |column: usize| {
-                shapes.get(column).and_then(|shape| match chunk.cell(column, shape, row) {
-                    Cell::Text(text, _) => Some(text.to_owned()),
-                    _ => None,
-                })
-            };
-            answers.push(answer(text(0).as_deref(), text(1).as_deref(), text(2), text(3)));
+            look(&|column| match chunk.cell(column, shapes.get(column)?, row) {
+                Cell::Text(text, _) => Some(text.to_owned()),
+                _ => None,
+            });
         }
     }
     Ok(())
@@ -76,6 +97,17 @@ fn answer(
     }
 }
 
+/// What a `SELECT` does that calls these functions, which are a JSON array of names.
+fn calling(catalogue: &Catalogue, names: Option<&str>) -> Analysis {
+    let names = names.and_then(|names| serde_json::from_str::<Vec<String>>(names).ok());
+    match names.map(|names| names.iter().map(|name| catalogue.effect(name)).max()) {
+        Some(None | Some(Effect::Reads)) => Analysis::Select,
+        Some(Some(Effect::Writes)) => Analysis::Other,
+        // It may read alone. Nobody knows, so nothing is claimed.
+        Some(Some(Effect::Unknown)) | None => Analysis::Unknown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +120,9 @@ mod tests {
             "INSERT INTO t VALUES ($a)",
             "SELEC 1",
             "SELECT 1 +",
+            "SELECT * FROM t WHERE id = (SELECT NextVal('ids'))",
+            "FROM postgres_execute('db', 'DELETE FROM t')",
+            "SELECT random(), upper('nextval')",
         ]);
         assert!(
             matches!(
@@ -97,10 +132,58 @@ mod tests {
                     Analysis::Select,
                     Analysis::Other,
                     Analysis::Syntax { position: Some(0), .. },
-                    Analysis::Syntax { .. }
+                    Analysis::Syntax { .. },
+                    Analysis::Other,
+                    Analysis::Other,
+                    Analysis::Select
                 ]
             ),
             "{answers:?}"
         );
+    }
+
+    #[test]
+    fn what_functions_do_is_looked_for_at_any_depth() {
+        let reading = [
+            "WITH c AS (SELECT 1 AS x) SELECT row_number() OVER (), lag(x) OVER (ORDER BY x), \"Sum\"(x)
+                 FILTER (x LIKE 'nextval%'), $a[1], {'nextval': $b}, [y FOR y IN [1] IF y > 0],
+                 list_transform([1], lambda y: y + 1), count(*), extract(year FROM now()), -x,
+                 CASE WHEN x IN (1, 2) THEN x END, 'x' SIMILAR TO 'y', 'x' GLOB 'y', x::DATE,
+                 current_date, INTERVAL 1 DAY, coalesce(x, 1), TRY_CAST(x AS INT), 'a' ILIKE 'b',
+                 quantile_cont(x, 0.5), unnest([1]), any_value(x ORDER BY x), m['a'], t.b.c, x ->> 'y',
+                 ts AT TIME ZONE 'UTC', (SELECT max(q) FROM u), EXISTS (SELECT 1), try(x), uuid()
+             FROM range(3) r, t, 'f.csv', read_csv('a'), (VALUES (1)) v, duckdb_tables() GROUP BY ALL",
+            "SELECT get_username(), currval('s'), random(), json_extract(j, '$.x'), error('no')",
+            "SELECT * FROM read_parquet('x/*.parquet', hive_partitioning = true) QUALIFY rank() OVER () = 1",
+            "FROM t UNION ALL (FROM u) ORDER BY 1 LIMIT $n",
+        ];
+        for (sql, said) in reading.iter().zip(DuckProbe.analyse(&reading)) {
+            assert_eq!(said, Analysis::Select, "{sql}");
+        }
+        let writing = [
+            "SELECT nextval('s')",
+            "SELECT main.NextVal('s') FROM t",
+            "SELECT 1 FROM t WHERE id IN (SELECT max(x) FROM u GROUP BY ('s').nextval())",
+            "WITH a AS (SELECT \"nextval\"($name)) SELECT [x FOR x IN [1]] FROM a",
+            "SELECT sum(x) OVER (PARTITION BY unknown_function(nextval('s'))) FROM t",
+            "FROM sqlite_attach('x.db')",
+            "FROM checkpoint()",
+            "SELECT write_log('x')",
+        ];
+        for (sql, said) in writing.iter().zip(DuckProbe.analyse(&writing)) {
+            assert_eq!(said, Analysis::Other, "{sql}");
+        }
+        let unknown = [
+            "SELECT http_post('https://x.example', 'y')",
+            "SELECT my_macro(1)",
+            "FROM postgres_query('db', 'DELETE FROM t RETURNING 1')",
+            "FROM query('SELECT nextval(''s'')')",
+            "FROM json_execute_serialized_sql($plan)",
+            "SELECT setseed(0.5)",
+            "SELECT \"count\nsum\"(1)",
+        ];
+        for (sql, said) in unknown.iter().zip(DuckProbe.analyse(&unknown)) {
+            assert_eq!(said, Analysis::Unknown, "{sql}");
+        }
     }
 }

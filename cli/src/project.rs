@@ -12,6 +12,7 @@ use mxcp_schemas::yaml::{self, MAX_DOCUMENT_BYTES};
 
 use crate::exit::Failure;
 use crate::probe::DuckProbe;
+use crate::ui::{Progress, Ui};
 
 /// The file that marks a project's root.
 pub const SITE_FILE: &str = "mxcp-site.yml";
@@ -52,8 +53,9 @@ impl Project {
     ///
     /// # Errors
     /// When the profile that was asked for does not exist: that is the command's mistake.
-    pub fn compile(&self, options: &Options) -> Result<Compiled, Failure> {
-        let compiled = mxcp_compiler::compile(self, &DuckProbe, options);
+    pub fn compile(&self, ui: Ui, options: &Options) -> Result<Compiled, Failure> {
+        let counted = Counted { project: self, progress: ui.progress("checking files", 1) };
+        let compiled = mxcp_compiler::compile(&counted, &DuckProbe, options);
         let asked = |d: &&Diagnostic| d.code.slug == "no-profile" && d.span.is_none();
         match compiled.diagnostics.iter().find(asked) {
             Some(d) => {
@@ -157,6 +159,32 @@ impl Files for Project {
         }
         Ok(bytes)
     }
+}
+
+/// A project whose documents are counted while they are read. The site file is the first.
+struct Counted<'p> {
+    project: &'p Project,
+    progress: Progress,
+}
+
+impl Files for Counted<'_> {
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let listed = self.project.list(folder)?;
+        self.progress.expect(listed.iter().filter(|path| is_document(path)).count());
+        Ok(listed)
+    }
+
+    fn read(&self, path: &str, limit_bytes: usize) -> Result<Vec<u8>, FileError> {
+        let bytes = self.project.read(path, limit_bytes);
+        if is_document(path) {
+            self.progress.step();
+        }
+        bytes
+    }
+}
+
+fn is_document(path: &str) -> bool {
+    [".yml", ".yaml"].iter().any(|end| path.ends_with(end))
 }
 
 fn walk(folder: &Path, path: &str, depth: usize, found: &mut Vec<String>) -> Result<(), FileError> {

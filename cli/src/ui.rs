@@ -1,5 +1,7 @@
 //! What a command may say, and where: results on stdout, everything else on stderr.
 
+mod progress;
+
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::builder::FalseyValueParser;
@@ -7,6 +9,8 @@ use mxcp_schemas::diagnostic::Diagnostic;
 use serde_json::Value;
 
 use crate::report::{Count, Format, Texts, github, human, json, sarif};
+
+pub use progress::Progress;
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

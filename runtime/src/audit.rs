@@ -48,6 +48,6 @@ pub use settings::{Settings, SettingsError, settings};
 pub use sink::{CheckpointSink, FileSink, HttpSink};
 pub use trail::{
     AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError,
-    SEGMENT_BYTES, Trail, is_being_written,
+    SEGMENT_BYTES, Trail, is_being_written, signed_by,
 };
 pub use voice::{CHECKPOINT_MS, CHECKPOINT_RECORDS, Signing};

@@ -69,6 +69,22 @@ pub enum OutputError {
     Mismatch(#[from] Mismatch),
 }
 
+impl OutputError {
+    /// What kind of error it is. Never holds a value or a name of the query's.
+    pub fn class(&self) -> &str {
+        match self {
+            Self::Duck(error) => error.class,
+            Self::RowLimit(_) | Self::ByteLimit(_) => "limit reached",
+            Self::NoRows
+            | Self::TooManyRows(_)
+            | Self::TooManyColumns(_)
+            | Self::SameName(_)
+            | Self::Unsupported(_)
+            | Self::Mismatch(_) => "result",
+        }
+    }
+}
+
 /// All rows of a result, as DuckDB left them.
 #[derive(Debug)]
 pub struct Table {

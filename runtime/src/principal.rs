@@ -129,7 +129,7 @@ impl Principal {
         Identity {
             user_id: Some(person.user_id.as_str().into()),
             username: person.naming.username.iter().find_map(|name| text(name)),
-            email: text(person.naming.email),
+            email: text(person.naming.email).filter(|_| !claims::is_unverified(&raw)),
             provider: Some(person.provider.as_str().into()),
         }
     }

@@ -1,7 +1,8 @@
 """Google's own CEL, as an oracle: reads cases as JSON lines, prints what each expression says.
 
-A case is {"check": bool, "expression": text, "values": {name: value}}; a value is a list of its kind
-and its content, as `canonical` prints them. An answer is one line: `refused MESSAGE`, `error`, or the
+A case is {"typed": bool, "check": bool, "expression": text, "values": {name: value}}: whether variables have
+their types, and whether the expression is checked at all. A value is a list of its kind and its content, as
+`canonical` prints them. An answer is one line: `refused MESSAGE`, `error`, or the
 canonical form of the value.
 """
 
@@ -96,8 +97,8 @@ def plain(inner):
 
 def answer(case):
     try:
-        environment = TYPED if case["check"] else UNTYPED
-        expression = environment.compile(case["expression"])
+        environment = TYPED if case["typed"] else UNTYPED
+        expression = environment.compile(case["expression"], disable_check=not case["check"])
     except RuntimeError as error:
         return "refused " + " ".join(str(error).split())[:160]
     data = {name: value(given) for name, given in case["values"].items()}

@@ -2,8 +2,9 @@
 //!
 //! A fenced block whose info string has a path after the language is a file of the project; words
 //! after the path change how it is written (see `Change`). A `console` block holds the commands,
-//! one a line, each after `$ ` (`mxcp …`, perhaps with `< FILE`, or `cat` to show a file); without one it is `mxcp check`. Without a site file the project has
-//! the one of [`SITE`].
+//! one a line, each after `$ ` (`mxcp …`, perhaps with `< FILE`, `cat` to show a file, or `cd` to go into a
+//! folder for all that follows); without one it is `mxcp check`. Without a site file the project has the one
+//! of [`SITE`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -229,29 +230,38 @@ impl Case {
             file.write(&project);
         }
         let (mut shown, mut codes) = (String::new(), Vec::new());
+        let mut folder = project.path("");
         for command in &self.commands {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             shown.push_str(&format!("$ {}\n", command.join(" ")));
             let arguments = match words.as_slice() {
                 ["cat", path] => {
-                    shown.push_str(&project.read(path));
+                    shown.push_str(&project.read(folder.join(path)));
+                    continue;
+                }
+                ["cd", inside] => {
+                    folder.push(inside);
                     continue;
                 }
                 ["mxcp", arguments @ ..] => arguments,
-                _ => panic!("a case runs `mxcp` and `cat`, not {words:?}"),
+                _ => panic!("a case runs `mxcp`, `cat` and `cd`, not {words:?}"),
+            };
+            let run = |arguments: &[&str]| {
+                let mut command = project.command(arguments);
+                command.current_dir(&folder).output().expect("`mxcp` starts")
             };
             let done = match arguments {
                 [arguments @ .., "<", file] => project.run_on(arguments, &project.read(file)),
-                arguments => project.run(arguments),
+                arguments => run(arguments),
             };
             let text = text_of(&project, &done);
             if arguments.first() == Some(&"test") {
-                let compiled = project.run(&[arguments, &["--jit"]].concat());
+                let compiled = run(&[arguments, &["--jit"]].concat());
                 assert_eq!(text_of(&project, &compiled), text, "{}: with machine code", self.name);
             }
             shown.push_str(&text);
             if matches!(arguments, ["check"] | ["check", "--quiet"] | ["check", "--config", _]) {
-                let findings = findings(&project, arguments, &done);
+                let findings = findings(&run(&[arguments, &["--json"]].concat()), arguments, &done);
                 for finding in &findings {
                     shown.push_str(&format!("{}\n", line(finding)));
                     codes.extend(finding["code"].as_str().map(str::to_owned));
@@ -276,8 +286,7 @@ fn text_of(project: &Project, done: &Output) -> String {
 }
 
 /// The findings as `--json` has them, which must be those that people were shown.
-fn findings(project: &Project, arguments: &[&str], human: &Output) -> Vec<Value> {
-    let done = project.run(&[arguments, &["--json"]].concat());
+fn findings(done: &Output, arguments: &[&str], human: &Output) -> Vec<Value> {
     assert_eq!(done.status.code(), human.status.code(), "`--json` ends otherwise");
     let document: Value = serde_json::from_slice(&done.stdout).expect("`--json` prints JSON");
     let mut found = document["diagnostics"].as_array().expect("a list of findings").clone();

@@ -7,4 +7,5 @@ pub mod generate;
 pub mod hostile;
 pub mod json;
 pub mod oracle;
+pub mod rewrite;
 pub mod suite;

@@ -8,7 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use mxcp_tests::project::Project;
 use mxcp_tests::server::{Server, free_port};
@@ -45,6 +46,7 @@ tool:
 policies:
   input:
     - { name: nobody, condition: \"card == 'canary-denied'\", action: deny, reason: Not this one }
+    - { name: ward, condition: \"user.ward == 'none' || user.door_key == 'none' || user.floor > 90\", action: deny, reason: Not there }
   output:
     - { name: fields, condition: 'true', action: filter_fields, fields: [hidden] }
 ";
@@ -147,20 +149,36 @@ fn project(keys: &str) -> Project {
     ] {
         project.write(path, text);
     }
+    let site = project.read("mxcp-site.yml");
+    project.write("mxcp-site.yml", &format!("{site}{ATTRIBUTES}"));
     trail::user_file(&project, keys);
     project
 }
 
-fn find(path: &Path, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(path).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            find(&path, found);
-            continue;
+/// What callers are, which policies read and records therefore have.
+const ATTRIBUTES: &str = "policy:
+  user_attributes:
+    ward: { type: string, sensitive: true }
+    door_key: { type: string }
+    floor: { type: integer }
+";
+
+/// All files of a project, with what is in them.
+fn files(project: &Project) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![project.path("")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.insert(entry.path(), std::fs::read(entry.path()).unwrap());
+            }
         }
-        let bytes = std::fs::read(&path).unwrap();
-        note(&path.display().to_string(), &bytes, found);
     }
+    found
 }
 
 /// Every canary in some bytes. The one number among them is looked for by its digits.
@@ -180,16 +198,30 @@ fn canaries_are_found_nowhere() {
         let port = free_port();
         let who = json!({
             "role": "clerk", "user_id": "u", "password": "canary-claim", "raw_token": "canary-claims-token",
+            "ward": "canary-ward", "door_key": "canary-door", "floor": 3,
         });
         let options = ["--user-context", &who.to_string()];
         let mut command = trail::serving(&project, &bundle, &options, port);
         command.env("MXCP_LOG", "trace");
+        let socket = project.path("admin.sock");
+        command.env("MXCP_ADMIN_ENABLED", "true").env("MXCP_ADMIN_SOCKET", &socket);
+        // The project itself names some of them: what people wrote is no leak.
+        let before = files(&project);
         let server = Server::spawn(command, port);
         let answers = ask_everything(&server);
+        let mut found = Vec::new();
+        for path in ["/metrics", "/health", "/status"] {
+            let (status, said) = trail::ask_admin(&socket, path);
+            assert!(status == 200 && !said.is_empty(), "{path}: {status}");
+            note(path, said.as_bytes(), &mut found);
+        }
         let (status, log) = server.stop();
         assert!(status.success());
-        let mut found = Vec::new();
-        find(&project.path("audit"), &mut found);
+        for (path, bytes) in files(&project) {
+            if before.get(&path) != Some(&bytes) {
+                note(&path.display().to_string(), &bytes, &mut found);
+            }
+        }
         note("the log", log.as_bytes(), &mut found);
         // What policies remove from results, and what DuckDB says, reaches no client.
         let said: Vec<Value> = answers.clone();
@@ -210,11 +242,15 @@ fn canaries_are_found_nowhere() {
         assert_eq!(call["input_data"]["person"]["address"]["city"], "Rome");
         assert_eq!(call["output_data"]["city"], "Berlin");
         let card = call["input_data"]["card"].as_str().unwrap();
+        let caller = &call["user_attributes"];
+        assert_eq!(caller["floor"], 3, "{caller}");
         if keys.is_empty() {
             assert_eq!(card, "[REDACTED]");
+            assert_eq!((&caller["ward"], &caller["door_key"]), (&json!(card), &json!(card)));
         } else {
             // Equal values can be joined, across positions and without being readable.
             assert!(card.starts_with("hmac-sha256:"), "{card}");
+            assert!(caller["ward"].as_str().unwrap().starts_with("hmac-sha256:"), "{caller}");
             assert_eq!(call["output_data"]["number"], card);
             assert!(call["input_data"]["count"].as_str().unwrap().starts_with("hmac-sha256:"));
         }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mxcp_tests::http::Connection;
 use mxcp_tests::project::Project;
 use mxcp_tests::server::{Server, free_port};
 use mxcp_tests::trail::{self, Line, call_id, is_result, tool};
@@ -23,6 +24,10 @@ use serde_json::{Value, json};
 
 /// How long a server may take to notice that its disk is well again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a call may wait to be refused: the deadline of two seconds, and as much again for a busy
+/// machine.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A server whose trail is on a disk that obeys.
 struct Weather {
@@ -119,8 +124,15 @@ fn strict_under(fault: &str) {
     // Until a segment ends, a read-only folder harms nobody.
     is_refused(&until_refused(&weather, &mut answers));
     weather.wait_until_ready(false);
+    let mut strangers = Connection::open(weather.server.address());
     for i in 50..53 {
+        let began = Instant::now();
         is_refused(&weather.ask(i));
+        assert!(began.elapsed() < REFUSAL_TIMEOUT, "refused after {:?}", began.elapsed());
+        // Who is not let in is told so whatever the disk does, and is not forgotten.
+        let foreign = [("Origin", "https://evil.example")];
+        assert_eq!(strangers.rpc(&foreign, &json!({})).status, 403);
+        thread::sleep(Duration::from_millis(700));
     }
     assert!(!weather.is_ready() && weather.is_in_trouble());
     weather.order("");
@@ -138,6 +150,9 @@ fn strict_under(fault: &str) {
     for id in &answers {
         trail::record_of(&records, id);
     }
+    let sums = records.iter().filter(|record| record["operation_name"] == "refused");
+    let refused: u64 = sums.filter_map(|record| record["event"]["count"].as_u64()).sum();
+    assert_eq!(refused, 3, "{fault}");
 }
 
 #[test]
@@ -162,10 +177,9 @@ fn strict_refuses_on_a_disk_that_hangs_and_recovers() {
 }
 
 /// Batch answers until its queue is full, then refuses; and keeps what it answered.
-#[test]
-fn batch_refuses_once_its_bound_is_reached_and_keeps_the_rest() {
+fn batch_under(fault: &str) {
     let weather = Weather::start("durability: batch");
-    weather.order("hang");
+    weather.order(fault);
     let (answers, full) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let address = weather.server.address();
     let client = || {
@@ -193,13 +207,23 @@ fn batch_refuses_once_its_bound_is_reached_and_keeps_the_rest() {
     let Weather { project, server } = weather;
     server.stop();
     trail::consistent(&project);
-    let there: std::collections::HashSet<String> = trail::records(&project)
+    let there: std::collections::HashSet<String> = trail::records_of_torn(&project)
         .iter()
         .map(|record| record["record_id"].as_str().unwrap().to_owned())
         .collect();
     for id in answers.into_inner().unwrap() {
         assert!(there.contains(&id), "{id} was answered and is lost");
     }
+}
+
+#[test]
+fn batch_refuses_once_its_bound_is_reached_on_a_disk_that_hangs_and_keeps_the_rest() {
+    batch_under("hang");
+}
+
+#[test]
+fn batch_refuses_once_its_bound_is_reached_on_a_full_disk_and_keeps_the_rest() {
+    batch_under("full");
 }
 
 /// A file system of its own, in a file.

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use mxcp_runtime::audit::Signer;
 use mxcp_tests::clients;
+use mxcp_tests::http::Connection;
 use mxcp_tests::project::Project;
 use mxcp_tests::server::Server;
 use mxcp_tests::trail::{self, Line, call_id, message, tool};
@@ -153,6 +154,42 @@ fn numbers_exports_and_events_hold_what_is_asked_for() {
     assert_eq!(verdict.trim(), "56 events are as their classes say", "{verdict}");
 }
 
+/// Events of what is rare: authentication, and a trail that speaks about itself.
+#[test]
+fn events_of_authentication_and_of_the_trail_itself_are_as_their_classes_say() {
+    let project = trail::project("", "");
+    trail::user_file(&project, &format!("signing_key: '{}'", "07".repeat(32)));
+    let bundle = project.build();
+    let serve = || {
+        let server = trail::serve(&project, &bundle, &[]);
+        let mut strangers = Connection::open(server.address());
+        let foreign = [("Origin", "https://evil.example")];
+        assert_eq!(strangers.rpc(&foreign, &json!({})).status, 403);
+        server.stop();
+    };
+    for _ in 0..3 {
+        serve();
+    }
+    for (segment, days) in trail::segments(&project).iter().zip([200, 100]) {
+        age(segment, days);
+    }
+    fs::remove_file(project.path("audit/logs-dev.head")).unwrap();
+    serve();
+    let mut events = String::new();
+    for kind in ["auth", "system"] {
+        events += &project.mxcp(&["log", "--format", "ocsf", "--type", kind, "--limit", "1000"]);
+    }
+    let records = log(&project, &["--type", "system", "--limit", "1000"]);
+    for kind in ["gap", "tombstone", "checkpoint"] {
+        assert!(records.iter().any(|record| record["operation_name"] == kind), "{records:#?}");
+    }
+    let count = events.lines().count();
+    assert!(count > records.len(), "refusals as well");
+    project.write("events.jsonl", &events);
+    let verdict = workspace::output(clients::python("ocsf.py").arg(project.path("events.jsonl")));
+    assert_eq!(verdict.trim(), format!("{count} events are as their classes say"));
+}
+
 #[test]
 fn a_trail_is_followed_while_it_is_written() {
     let project = trail::project("max_file_size: 5000", "");
@@ -200,6 +237,14 @@ fn write_keys(project: &Project, old: &str, new: &str) -> String {
     project.write("new.key", new);
     fs::set_permissions(project.path("new.key"), Permissions::from_mode(0o600)).unwrap();
     format!("file://{}", project.path("new.key").display())
+}
+
+/// A proof from a checkpoint of the old key to one of the new is believed by whoever trusts both.
+fn leads_across_keys(elsewhere: &Project, old: &str) {
+    let check = ["log", "verify", "--proof", "growth.json", "--public-key", "old.pub"];
+    let shown = elsewhere.mxcp(&[&check[..], &["--public-key", "new.pub"]].concat());
+    assert!(shown.contains("authentic by the keys") && shown.contains(old), "{shown}");
+    assert_eq!(elsewhere.run(&check).status.code(), Some(1), "the old key alone");
 }
 
 #[test]
@@ -260,6 +305,9 @@ fn keys_sign_hand_over_and_prove() {
         shown.contains("speaks of everything") && shown.contains("not authenticated"),
         "{shown}"
     );
+    leads_across_keys(&elsewhere, &public(&old));
+    let both = ["log", "verify", "--public-key", "old.pub", "--public-key", "new.pub"];
+    assert_eq!(project.run(&both).status.code(), Some(2));
     let wrong =
         elsewhere.run(&["log", "verify", "--proof", "proof.json", "--public-key", "old.pub"]);
     assert_eq!(wrong.status.code(), Some(1));
@@ -339,6 +387,10 @@ fn a_clean_up_deletes_what_is_old_and_leaves_a_trail_that_verifies() {
     assert_eq!(trail::segments(&project).len(), 3, "the server deleted one when it started");
 
     age(&trail::segments(&project)[1], 95);
+    let keyless = project.run(&["log-cleanup"]);
+    let said = String::from_utf8_lossy(&keyless.stderr).into_owned();
+    assert_eq!(keyless.status.code(), Some(2), "{said}");
+    assert!(said.contains("only who has that key may delete"), "{said}");
     let done = clean(&[]);
     assert_eq!(done["deleted"], true, "{done:#}");
     assert_eq!(log(&project, &["--tool", "point"]).len(), 0);
@@ -372,6 +424,9 @@ fn statements_of_the_operator_are_recorded_without_their_values() {
     let failed = project.run(&["query", "SELECT CAST('canary-cast' AS INTEGER)"]);
     assert_eq!(failed.status.code(), Some(1));
     project.mxcp(&["query", "--readonly", "SELECT 1 AS n"]);
+    // A column that nobody named is called by its value, and two of them have one name.
+    let twice = project.run(&["query", "--readonly", "SELECT 'canary-column', 'canary-column'"]);
+    assert_eq!(twice.status.code(), Some(1));
     trail::consistent(&project);
     let records = trail::records(&project);
     let seen: Vec<(&str, &Value, &Value)> = records
@@ -393,6 +448,7 @@ fn statements_of_the_operator_are_recorded_without_their_values() {
         ("intent", &cast, &none),
         ("execute_sql_query", &cast, &conversion),
         ("execute_sql_query", &json!("SELECT ? AS n"), &none),
+        ("execute_sql_query", &json!("SELECT ?, ?"), &json!("result")),
     ];
     assert_eq!(seen, expected);
     assert!(conversion.is_string() && records[3]["input_data"]["file"] == "more.sql");

@@ -12,6 +12,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
 
+use mxcp_tests::identity::browser::Browser;
+use mxcp_tests::identity::issuer::{Issuer, REDIRECT, json_of, parameter};
 use mxcp_tests::project::Project;
 use mxcp_tests::server::Server;
 use mxcp_tests::trail::{self, Line, call_id, is_result, message, record_of, tool};
@@ -68,6 +70,12 @@ fn a_call_is_recorded_with_the_trace_that_it_belongs_to() {
     let records = finish(&project, server);
     for (id, trace) in &expected {
         assert_eq!(record_of(&records, id)["trace_id"].as_str(), *trace, "{id}");
+    }
+    for (trace, count) in [(header, 1), (meta, 2)] {
+        let found = project.mxcp(&["log", "--json", "--trace", trace]);
+        let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+        assert_eq!(found.len(), count, "{found:#?}");
+        assert!(found.iter().all(|record| record["trace_id"] == trace), "{found:#?}");
     }
 }
 
@@ -440,4 +448,64 @@ fn the_environment_turns_recording_on_and_off() {
     assert!(is_result(&answer));
     server.stop();
     assert!(!project.path("audit").exists() || trail::segments(&project).is_empty());
+}
+
+/// A project without audit, and a deployment that wants it.
+#[test]
+fn the_environment_turns_on_what_the_project_leaves_out() {
+    let project = trail::project("", "");
+    let site = project.read("mxcp-site.yml").replace("enabled: true", "enabled: false");
+    project.write("mxcp-site.yml", &site);
+    let bundle = project.build();
+    let ask = |setting: Option<&str>| {
+        let port = mxcp_tests::server::free_port();
+        let mut command = trail::serving(&project, &bundle, &[], port);
+        command.envs(setting.map(|setting| ("MXCP_AUDIT_ENABLED", setting)));
+        let server = Server::spawn(command, port);
+        let (_, answer) = open(&server).ask(&tool(1, "point", &json!({"id": 1}))).unwrap();
+        server.stop();
+        call_id(&answer).unwrap().to_owned()
+    };
+    ask(None);
+    assert!(!project.path("audit").exists() || trail::segments(&project).is_empty());
+    let recorded = ask(Some("true"));
+    record_of(&trail::records(&project), &recorded);
+}
+
+/// Of somebody without a token, with one that opens nothing, and with one that does not open this.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_get_past_authentication_is_recorded() {
+    let scopes = json!({ "authorization": { "required_scopes": ["tools"] } });
+    let issuer = Issuer::start("ada", &scopes);
+    let client = issuer.register(&[REDIRECT]).await;
+    let mut browser = Browser::default();
+    let url = issuer.authorize(&client, &[("scope", "tools")]);
+    let callback = issuer.until_callback(&mut browser, &url).await;
+    let to = browser.get(callback.as_str()).await.location().unwrap();
+    let answer = json_of(&issuer.exchange(&client, &parameter(&to, "code").unwrap()).await);
+    let refresh = answer["refresh_token"].as_str().unwrap();
+    let narrowed = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &client),
+        ("refresh_token", refresh),
+        ("scope", "other"),
+    ];
+    let narrowed = json_of(&issuer.token(&narrowed).await);
+    assert_eq!(issuer.call(narrowed["access_token"].as_str().unwrap()).await.status, 403);
+    assert_eq!(issuer.call("nonsense").await.status, 401);
+    let headers = [("content-type", "application/json")];
+    let post = axum::http::Method::POST;
+    let bare = Browser::default().send(post, &issuer.url("/mcp"), &headers, b"{}".to_vec()).await;
+    assert_eq!(bare.status, 401);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let records = issuer.records_of("refused");
+        let mut reasons: Vec<_> = records.iter().filter_map(|r| r["error"].as_str()).collect();
+        reasons.sort_unstable();
+        if reasons == ["insufficient_scope", "invalid_token", "no_token"] {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{records:#?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

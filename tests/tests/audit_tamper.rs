@@ -163,7 +163,7 @@ fn every_record_of_another_trail_is_named() {
     let copy = mine.copy();
     let other: Value = serde_json::from_slice(&theirs.lines[0]).unwrap();
     let other = other["trail_id"].as_str().unwrap().to_owned();
-    for at in 1..RECORDS {
+    for at in 0..RECORDS {
         let mut lines = mine.lines.clone();
         lines[at].clone_from(&theirs.lines[at]);
         let foreign = Fault::Foreign(other.clone());

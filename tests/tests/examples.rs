@@ -7,7 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeSet;
+
 use mxcp_tests::project::Project;
+use mxcp_tests::workspace;
 use serde_json::{Value, json};
 
 #[test]
@@ -29,6 +32,109 @@ fn the_examples_check_and_pass_their_tests() {
         }
         assert!(compiled["machine_code"].as_u64() > Some(1), "{example}: {compiled:#}");
     }
+}
+
+/// The clinic with its database, what is switched off switched on.
+fn clinic() -> Project {
+    let project = Project::copy("examples/clinic");
+    project.mxcp(&["query", "--file", "sql/seed.sql"]);
+    let disabled = project.read("tools/export_patients.yml");
+    assert!(disabled.contains("  enabled: false\n"));
+    project.write("tools/export_patients.yml", &disabled.replace("  enabled: false\n", ""));
+    project
+}
+
+#[test]
+fn the_tests_of_the_clinic_see_every_policy_fire_and_every_branch() {
+    let tested: Value = json_of(&clinic().mxcp(&["test", "--coverage", "--json"]));
+    let coverage = &tested["coverage"];
+    assert_eq!(coverage["policies_fired"], coverage["policies_total"], "{coverage:#}");
+    assert_eq!(coverage["branches_seen"], coverage["branches_total"], "{coverage:#}");
+    assert!(coverage["policies_total"].as_u64() > Some(25), "{coverage:#}");
+}
+
+/// An example is copied with its tests, so they have to notice when a policy, or one field of it, is gone.
+#[test]
+fn the_tests_of_the_clinic_fail_when_a_policy_or_a_field_of_one_goes() {
+    let project = clinic();
+    let (mut tried, mut unnoticed) = (0, Vec::new());
+    for file in definitions() {
+        let text = project.read(&file);
+        for (at, line) in text.lines().enumerate() {
+            for weaker in weakened(line) {
+                let lines = text.lines().enumerate();
+                let changed: Vec<&str> =
+                    lines.map(|(i, line)| if i == at { weaker.as_str() } else { line }).collect();
+                project.write(&file, &changed.join("\n"));
+                let done = project.run(&["test"]);
+                tried += 1;
+                let noticed = String::from_utf8_lossy(&done.stdout).contains("FAILED");
+                if done.status.code() != Some(1) || !noticed {
+                    unnoticed.push(format!("{file}:{}: {}", at + 1, weaker.trim()));
+                }
+            }
+        }
+        project.write(&file, &text);
+    }
+    assert!(tried > 30, "{tried} policies and fields were found");
+    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
+}
+
+/// A line of a policy with a condition that never holds, or with one of its fields less.
+fn weakened(line: &str) -> Vec<String> {
+    if let Some((before, _)) = line.split_once("condition: ") {
+        return vec![format!("{before}condition: \"false\"")];
+    }
+    let Some((before, fields)) = line.split_once("fields: [") else { return Vec::new() };
+    let fields: Vec<&str> = fields.trim_end_matches(']').split(", ").collect();
+    let without = |gone: usize| {
+        let kept: Vec<&str> =
+            fields.iter().enumerate().filter(|(i, _)| *i != gone).map(|(_, f)| *f).collect();
+        format!("{before}fields: [{}]", kept.join(", "))
+    };
+    // A policy without fields does not build, and the condition's turn has come.
+    if fields.len() == 1 { Vec::new() } else { (0..fields.len()).map(without).collect() }
+}
+
+/// The endpoint files of the clinic.
+fn definitions() -> Vec<String> {
+    let inside = workspace::files().into_iter().filter_map(|path| {
+        let path = path.strip_prefix("examples/clinic").ok()?.to_str()?.to_owned();
+        (path.contains('/') && path.ends_with(".yml")).then_some(path)
+    });
+    inside.collect()
+}
+
+/// `docs/definitions.md` says so.
+#[test]
+fn the_clinic_uses_every_key_of_definitions_but_python() {
+    let schema: Value = json_of(&Project::copy("examples/clinic").mxcp(&["schema", "endpoint"]));
+    let read = |file: &String| workspace::read(format!("examples/clinic/{file}"));
+    let texts: String = definitions().iter().map(read).collect();
+    let words: BTreeSet<&str> = texts
+        .split(|c: char| !(c.is_alphanumeric() || "_-:".contains(c)))
+        .flat_map(|word| [word, word.trim_end_matches(':')])
+        .collect();
+    let (mut keys, mut missing) = (0, Vec::new());
+    let mut below = vec![&schema];
+    while let Some(value) = below.pop() {
+        for (name, property) in value["properties"].as_object().into_iter().flatten() {
+            keys += 1;
+            if !words.contains(format!("{name}:").as_str()) {
+                missing.push(format!("{name}:"));
+            }
+            let choices = property["enum"].as_array().into_iter().flatten();
+            let choices = choices.filter_map(Value::as_str).filter(|word| *word != "python");
+            missing.extend(choices.filter(|word| !words.contains(word)).map(str::to_owned));
+        }
+        match value {
+            Value::Object(fields) => below.extend(fields.values()),
+            Value::Array(items) => below.extend(items),
+            _ => {}
+        }
+    }
+    assert!(keys > 60, "{keys} keys are in the schema");
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Args {
         let key = self.sign.as_deref().map(signing_key).transpose()?;
         let project = Project::find()?;
         let options = Options { profile: self.profile.clone(), user_file: None };
-        let compiled = project.compile(&options)?;
+        let compiled = project.compile(ui, &options)?;
         let checked = start.elapsed();
         if !ui.json {
             ui.diagnostics(&compiled.diagnostics, &compiled.texts, Format::Human);

@@ -86,7 +86,7 @@ impl Args {
         let project = Project::find()?;
         let user_file = self.config.as_deref().map(user_file).transpose()?;
         let options = Options { profile: self.profile.clone(), user_file };
-        let mut compiled = project.compile(&options)?;
+        let mut compiled = project.compile(ui, &options)?;
         if self.fix {
             let fixed = fix::apply(&project, &compiled)?;
             ui.note(&format!(
@@ -95,7 +95,7 @@ impl Args {
                 count(fixed.files, "file", "files")
             ));
             if fixed.edits > 0 {
-                compiled = project.compile(&options)?;
+                compiled = project.compile(ui, &options)?;
             }
         }
         let shown = only(&project, &compiled, &self.paths)?;
@@ -133,7 +133,7 @@ fn half(
     keep: impl Fn(&Diagnostic) -> bool,
 ) -> Outcome {
     let project = Project::find()?;
-    let compiled = project.compile(&Options { profile, user_file: None })?;
+    let compiled = project.compile(ui, &Options { profile, user_file: None })?;
     let mut shown = only(&project, &compiled, paths)?;
     shown.retain(keep);
     ui.diagnostics(&shown, &compiled.texts, Format::Human);

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use mxcp_schemas::document::{ENDPOINT_SCHEMA, SITE_SCHEMA};
+use serde_json::json;
+
 use super::Outcome;
 use crate::exit::{Exit, Failure};
 use crate::project::SITE_FILE;
@@ -47,23 +50,43 @@ impl Args {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let site =
             SITE.replace("{project}", &quoted(&name)).replace("{profile}", &quoted(&self.profile));
-        write(&folder, SITE_FILE, &site)?;
-        write(&folder, "tools/hello.yml", TOOL)?;
-        write(&folder, ".pre-commit-config.yaml", HOOKS)?;
-        write(&folder, ".gitignore", IGNORE)?;
+        let files = [
+            (SITE_FILE, site.as_str()),
+            ("tools/hello.yml", TOOL),
+            // What the first lines of both name, so that editors know the keys without a network.
+            ("schemas/site.json", SITE_SCHEMA),
+            ("schemas/endpoint.json", ENDPOINT_SCHEMA),
+            (".pre-commit-config.yaml", HOOKS),
+            (".gitignore", IGNORE),
+        ];
+        let mut written = Vec::new();
+        for (path, text) in files {
+            if write(&folder, path, text)? {
+                written.push(path);
+            }
+        }
         for empty in ["data", "sql"] {
             make(&folder.join(empty))?;
         }
-        let enter = if self.dir == Path::new(".") {
-            String::new()
-        } else {
-            format!("cd {} && ", self.dir.display())
-        };
-        ui.note(&format!("a project is in `{}`; next:", self.dir.display()));
-        ui.line(&format!("{enter}mxcp test"));
-        ui.line(&format!(
-            "{enter}mxcp run tool hello --param name=Ada --user-context '{{\"role\": \"admin\"}}'"
-        ));
+        let shown = self.dir.display().to_string();
+        let enter =
+            if self.dir == Path::new(".") { String::new() } else { format!("cd {shown} && ") };
+        let next = [
+            "mxcp test",
+            "mxcp run tool hello --param name=Ada --user-context '{\"role\": \"admin\"}'",
+        ]
+        .map(|command| format!("{enter}{command}"));
+        if ui.json {
+            ui.document(&json!({
+                "folder": shown, "project": name, "profile": self.profile, "files": written,
+                "next": next,
+            }));
+            return Ok(Exit::Fine);
+        }
+        ui.note(&format!("a project is in `{shown}`; next:"));
+        for command in &next {
+            ui.line(command);
+        }
         Ok(Exit::Fine)
     }
 }
@@ -73,13 +96,14 @@ fn make(folder: &Path) -> Result<(), Failure> {
         .map_err(|e| Failure::usage(format!("`{}` cannot be made: {e}", folder.display())))
 }
 
-/// Writes a file that does not exist; one that does is somebody's work and stays.
-fn write(folder: &Path, path: &str, text: &str) -> Result<(), Failure> {
+/// Writes a file that does not exist; one that does is somebody's work and stays. Says which.
+fn write(folder: &Path, path: &str, text: &str) -> Result<bool, Failure> {
     let file = folder.join(path);
     if file.exists() {
-        return Ok(());
+        return Ok(false);
     }
     make(file.parent().unwrap_or(folder))?;
     std::fs::write(&file, text)
+        .map(|()| true)
         .map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", file.display())))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use mxcp_runtime::audit::retention::{Expired, expired};
 use mxcp_runtime::audit::segment::Layout;
-use mxcp_runtime::audit::{Trail, is_being_written, settings};
+use mxcp_runtime::audit::{Trail, is_being_written, settings, signed_by};
 use mxcp_runtime::config::{Process, Wanted, load};
 use serde_json::json;
 
@@ -58,6 +58,13 @@ impl Args {
             false => By::This,
         };
         if by == By::This {
+            if let (None, Some(key)) = (&trail.signing, signed_by(&layout).map_err(|e| usage(&e))?)
+            {
+                return Err(Failure::usage(format!(
+                    "the trail is signed by the key {key}, and only who has that key may delete from it; \
+                     name the user file with `audit.signing_key` by `--config`"
+                )));
+            }
             // Whoever opens a trail for writing deletes what has expired, and says so in it.
             let opened = Trail::open(&trail).map_err(|e| usage(&e))?;
             if !opened.close() {

@@ -1,5 +1,6 @@
 //! `mxcp test`
 
+mod coverage;
 mod expect;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use super::run::KindArg;
 use crate::exit::{Exit, Failure};
 use crate::local::{Local, Setup, threads, uri};
 use crate::ui::Ui;
+use coverage::Coverage;
 
 /// Run the tests in the definitions
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,9 @@ pub struct Args {
     /// Run conditions as machine code, as a server does, and fail where there can be none
     #[arg(long)]
     jit: bool,
+    /// Say which policies fired, and which parts of their conditions were seen true and seen false
+    #[arg(long)]
+    coverage: bool,
     /// The profile
     #[arg(long, env = "MXCP_PROFILE")]
     profile: Option<String>,
@@ -62,13 +67,20 @@ impl Args {
             read_only: self.readonly,
             audit: Some(false),
         };
-        let local = Local::start(ui, &setup)?;
-        let wanted = |listed: &&Listed| {
-            listed.enabled
-                && self.kind.is_none_or(|kind| Kind::from(kind) == listed.kind)
-                && self.name.as_ref().is_none_or(|name| *name == listed.identity)
+        let look = |bundle: &mut _, compiled: &_| {
+            self.coverage.then(|| Coverage::prepare(bundle, compiled)).transpose()
         };
-        let chosen: Vec<&Listed> = local.compiled.endpoints.iter().filter(wanted).collect();
+        let (local, mut coverage) = Local::start_with(ui, &setup, look)?;
+        let wanted = |kind: Kind, name: &str| {
+            self.kind.is_none_or(|wanted| Kind::from(wanted) == kind)
+                && self.name.as_ref().is_none_or(|wanted| *wanted == name)
+        };
+        let chosen: Vec<&Listed> = local
+            .compiled
+            .endpoints
+            .iter()
+            .filter(|listed| listed.enabled && wanted(listed.kind, &listed.identity))
+            .collect();
         if let (Some(kind), Some(name)) = (self.kind, &self.name) {
             local.known(kind.into(), name)?;
         }
@@ -76,17 +88,7 @@ impl Args {
             return Err(Failure::usage("there is no such endpoint; `mxcp list` shows all"));
         }
         let compiled = if self.jit { compile(&local)? } else { 0 };
-        let threads = threads()?;
-        let mut all = Vec::new();
-        for endpoint in chosen {
-            for test in &endpoint.definitions {
-                let ran = threads.block_on(self.one(&local, endpoint, test))?;
-                if !ui.json {
-                    show(ui, &ran);
-                }
-                all.push(ran);
-            }
-        }
+        let all = self.all(ui, &local, &chosen, coverage.as_mut())?;
         let failed = all.iter().filter(|ran| ran.problem.is_some()).count();
         if ui.json {
             let tests: Vec<Value> = all
@@ -94,11 +96,49 @@ impl Args {
                 .map(|r| json!({"endpoint": r.endpoint, "name": r.name, "passed": r.problem.is_none(), "problem": r.problem, "ms": r.millis}))
                 .collect();
             let passed = all.len() - failed;
-            ui.document(&json!({"tests": tests, "passed": passed, "failed": failed, "machine_code": compiled}));
+            let mut document = json!({"tests": tests, "passed": passed, "failed": failed, "machine_code": compiled});
+            if let (Some(coverage), Some(fields)) = (&coverage, document.as_object_mut()) {
+                fields.insert("coverage".to_owned(), coverage.to_json(wanted));
+            }
+            ui.document(&document);
         } else {
+            if let Some(coverage) = &coverage {
+                coverage.print(ui, wanted);
+            }
             ui.line(&format!("{} passed, {failed} failed", all.len() - failed));
         }
         Ok(if failed == 0 { Exit::Fine } else { Exit::Failed })
+    }
+
+    /// Runs all tests of some endpoints.
+    fn all(
+        &self,
+        ui: Ui,
+        local: &Local,
+        chosen: &[&Listed],
+        mut coverage: Option<&mut Coverage>,
+    ) -> Result<Vec<Ran>, Failure> {
+        if let Some(coverage) = &coverage {
+            coverage.watch(local);
+        }
+        let threads = threads()?;
+        let total = chosen.iter().map(|endpoint| endpoint.definitions.len()).sum();
+        let progress = ui.progress("running tests", total);
+        let mut all = Vec::with_capacity(total);
+        for endpoint in chosen {
+            for test in &endpoint.definitions {
+                let ran = threads.block_on(self.one(local, endpoint, test))?;
+                if let Some(coverage) = &mut coverage {
+                    coverage.count();
+                }
+                progress.step();
+                if !ui.json {
+                    progress.above(|| show(ui, &ran));
+                }
+                all.push(ran);
+            }
+        }
+        Ok(all)
     }
 
     async fn one(&self, local: &Local, endpoint: &Listed, test: &Test) -> Result<Ran, Failure> {

@@ -1,10 +1,10 @@
 -- A small clinic, made up: the same rows every time. All people are fictional.
 CREATE OR REPLACE TABLE insurers AS
 SELECT * FROM (VALUES
-  (1, 'Meadow Mutual', 'basic'),
-  (2, 'Harbour Health', 'full'),
-  (3, 'Summit Care', 'full')
-) AS t(insurer_id, name, plan);
+  (1, 'Meadow Mutual', 'basic', false, 'https://meadow.example/claims'),
+  (2, 'Harbour Health', 'full', true, 'https://harbour.example/portal'),
+  (3, 'Summit Care', 'full', true, 'https://summit.example/providers')
+) AS t(insurer_id, name, plan, direct_billing, portal);
 
 CREATE OR REPLACE TABLE staff AS
 SELECT i AS staff_id,
@@ -26,6 +26,11 @@ SELECT i AS patient_id,
        { 'street': printf('%d Park Lane', 1 + i % 200),
          'city': list_element(['Oakton', 'Elmsford', 'Ashby'], 1 + i % 3),
          'zip': printf('%05d', 10000 + i % 900) } AS address,
+       { 'name': 'Rae ' || list_element(['Alder', 'Birch', 'Cedar', 'Elm', 'Hazel', 'Larch', 'Maple'], 1 + i % 7),
+         'phone': printf('+1 555 %04d', 100 + i),
+         'ssn': printf('901-%02d-%04d', i % 100, (i * 41) % 10000) } AS relative,
+       { 'name': list_element(['Bridge Street', 'Old Mill', 'Station'], 1 + i % 3) || ' Practice',
+         'phone': printf('+1 555 %04d', 9000 + i % 3) } AS practice,
        1 + i % 3 AS insurer_id
 FROM range(1, 501) AS r(i);
 
@@ -43,5 +48,28 @@ SELECT i AS prescription_id,
        1 + (i * 13) % 2000 AS visit_id,
        list_element(['salbutamol', 'ibuprofen', 'sertraline', 'sumatriptan'], 1 + i % 4) AS drug,
        1 + i % 3 AS per_day,
-       5 + i % 26 AS days
+       5 + i % 26 AS days,
+       NULL::DOUBLE AS dose_mg
 FROM range(1, 1201) AS r(i);
+
+CREATE OR REPLACE TABLE appointments AS
+SELECT i AS appointment_id,
+       1 + (i * 17) % 500 AS patient_id,
+       TIMESTAMPTZ '2026-01-05 08:00:00+00' + to_minutes(i * 45) AS starts_at,
+       to_minutes(30) AS length,
+       TIMESTAMPTZ '2026-01-04 18:00:00+00' AS reminder,
+       'headache' AS complaint,
+       NULL::VARCHAR AS video_link,
+       []::VARCHAR[] AS needs,
+       'hana' AS booked_by,
+       '1' AS desk
+FROM range(1, 13) AS r(i);
+
+-- One pixel a metre.
+CREATE OR REPLACE TABLE floor_plans AS
+SELECT ward, from_base64(png) AS png
+FROM (VALUES
+  ('north', 'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAHAQAAAAAdIjHzAAAAEUlEQVR42mNgYMgDwjowyQEAD5ACP3xBW8kAAAAASUVORK5CYII='),
+  ('south', 'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAHAQAAAAAdIjHzAAAAE0lEQVR42mNgYCgDwjoGPiAWAAAOiAIHCJtI1wAAAABJRU5ErkJggg=='),
+  ('east', 'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAHAQAAAAAdIjHzAAAAEUlEQVR42mNgYAgDwjowyQIADOwB22llug8AAAAASUVORK5CYII=')
+) AS t(ward, png);

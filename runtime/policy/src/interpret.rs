@@ -8,6 +8,7 @@ mod access;
 mod build;
 mod memory;
 mod stepping;
+mod watch;
 
 use std::sync::atomic::AtomicU8;
 
@@ -23,6 +24,7 @@ use build::Work;
 
 pub(crate) use access::{quantify, whole};
 pub(crate) use stepping::Stepped;
+pub use watch::Watch;
 
 /// Steps of one evaluation; an instruction is one, functions add what their arguments need. Memory
 /// is bounded with them: what a function makes it has paid for by its size.
@@ -101,6 +103,14 @@ impl Predicate {
         memory: &[AtomicU8],
         arena: &Bump,
     ) -> Outcome {
+        if let Some(watch) = self.watch.get() {
+            return self.evaluate_watched(&**watch, inputs, memory, arena);
+        }
+        self.outcome(inputs, memory, arena)
+    }
+
+    #[inline]
+    fn outcome(&self, inputs: &Inputs<'_>, memory: &[AtomicU8], arena: &Bump) -> Outcome {
         match self.verdict(inputs, memory, arena) {
             Some(Verdict::True) => Outcome::True,
             Some(Verdict::False) => Outcome::False,

@@ -9,6 +9,7 @@ use mxcp_schemas::bundle::code::{
 
 use crate::datum::{Datum, Instant, List, Span, Symbol, Symbols};
 use crate::function::{self, Function, Order};
+use crate::interpret::Watch;
 use crate::jit::Native;
 use crate::value::{Str, Value};
 use crate::verify::{self, Layout, VerifyError};
@@ -31,6 +32,8 @@ pub struct Predicate {
     pub(crate) targets: Box<[u32]>,
     /// its machine code, once there is some
     pub(crate) native: OnceLock<Native>,
+    /// who is shown its evaluations, if somebody is
+    pub(crate) watch: OnceLock<Box<dyn Watch>>,
     inputs: Box<[Input]>,
     constants: Vec<Constant>,
     /// for each register the number of what it builds or walks, if it does
@@ -93,6 +96,7 @@ impl Predicate {
             works,
             targets: targets(program),
             native: OnceLock::new(),
+            watch: OnceLock::new(),
             inputs: program.inputs.as_slice().into(),
             constants,
             work_of,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::chain::{Chain, Hash};
-use super::key::PublicKey;
 use super::merkle::Tree;
 use super::storage::{Storage, StoredFile};
 
@@ -130,13 +129,21 @@ impl Sidecar {
     /// # Errors
     /// When it cannot be opened for writing.
     pub(super) fn open(storage: &dyn Storage, path: &Path, last: &Loaded) -> io::Result<Self> {
-        let written = if let Loaded::Found(head) = last { head.written } else { 0 };
-        Ok(Self { file: storage.open(path)?, written, key: None })
+        let (written, key) = match last {
+            Loaded::Found(head) => (head.written, head.key.clone()),
+            Loaded::Missing | Loaded::Damaged => (0, None),
+        };
+        Ok(Self { file: storage.open(path)?, written, key })
+    }
+
+    /// The key that signs, or that signed last: who writes without one does not make it forgotten.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// From now on names this as the key that signs.
-    pub(super) fn set_key(&mut self, key: Option<PublicKey>) {
-        self.key = key.map(|key| key.to_string());
+    pub(super) fn set_key(&mut self, key: String) {
+        self.key = Some(key);
     }
 
     /// Notes where the trail ends, into the slot that was not written last.

@@ -51,8 +51,8 @@ pub struct Shown {
     pub trail_id: String,
     /// In one sentence.
     pub statement: String,
-    /// The key that signed what it rests on; none if none was trusted.
-    pub public_key: Option<PublicKey>,
+    /// The keys that signed what it rests on; none if none was trusted.
+    pub public_keys: Vec<PublicKey>,
 }
 
 /// Which record a proof is asked for.
@@ -119,8 +119,8 @@ pub enum ProofError {
     /// A checkpoint in it is none.
     #[error("what it rests on is no checkpoint: {0}")]
     Checkpoint(#[from] NoCheckpoint),
-    /// A checkpoint in it is not signed by the trusted key.
-    #[error("the checkpoint of record {0} is not signed by the trusted key")]
+    /// A checkpoint in it is signed by none of the trusted keys.
+    #[error("the checkpoint of record {0} is signed by no trusted key")]
     Unsigned(u64),
     /// Its parts are of different trails or trees.
     #[error("its parts do not belong to one tree")]
@@ -247,16 +247,17 @@ pub fn checkpoints(path: &Path) -> Result<Vec<(u64, Vec<u8>)>, ProveError> {
 
 impl Proof {
     /// Checks it, and says what it shows. Without a trusted key that is what its checkpoints say,
-    /// whoever wrote them.
+    /// whoever wrote them. A proof has no records that hand over from one key to the next, so whoever
+    /// checks one across a change of keys trusts both.
     ///
     /// # Errors
     /// When it shows nothing.
-    pub fn check(&self, trusted: Option<PublicKey>) -> Result<Shown, ProofError> {
+    pub fn check(&self, trusted: &[PublicKey]) -> Result<Shown, ProofError> {
         match self {
             Self::Inclusion { record, checkpoint, path } => {
                 let record = chain::open(record.as_bytes()).map_err(ProofError::Record)?;
                 let checkpoint = Checkpoint::read(checkpoint.as_bytes())?;
-                signed(&checkpoint, trusted)?;
+                let public_keys = signed(&checkpoint, trusted)?.into_iter().collect();
                 let leaf = checkpoint.leaf(record.seq).ok_or(ProofError::Strange)?;
                 if record.trail_id != checkpoint.sealed.trail_id {
                     return Err(ProofError::Strange);
@@ -269,13 +270,16 @@ impl Proof {
                     "record {} is in the trail that the checkpoint of record {} speaks of",
                     record.seq, checkpoint.sealed.seq
                 );
-                Ok(Shown { trail_id: record.trail_id.to_owned(), statement, public_key: trusted })
+                Ok(Shown { trail_id: record.trail_id.to_owned(), statement, public_keys })
             }
             Self::Consistency { earlier, later, path } => {
                 let earlier = Checkpoint::read(earlier.as_bytes())?;
                 let later = Checkpoint::read(later.as_bytes())?;
-                signed(&earlier, trusted)?;
-                signed(&later, trusted)?;
+                let mut public_keys = Vec::new();
+                for checkpoint in [&earlier, &later] {
+                    let key = signed(checkpoint, trusted)?;
+                    public_keys.extend(key.filter(|key| !public_keys.contains(key)));
+                }
                 let same = earlier.sealed.trail_id == later.sealed.trail_id;
                 if !same || earlier.first_seq != later.first_seq {
                     return Err(ProofError::Strange);
@@ -290,19 +294,22 @@ impl Proof {
                     later.sealed.seq, earlier.sealed.seq
                 );
                 let trail_id = later.sealed.trail_id.to_owned();
-                Ok(Shown { trail_id, statement, public_key: trusted })
+                Ok(Shown { trail_id, statement, public_keys })
             }
         }
     }
 }
 
-fn signed(checkpoint: &Checkpoint<'_>, trusted: Option<PublicKey>) -> Result<(), ProofError> {
-    match trusted {
-        Some(key) if !checkpoint.sealed.is_signed_by(&key) => {
-            Err(ProofError::Unsigned(checkpoint.sealed.seq))
-        }
-        _ => Ok(()),
+/// Which of the trusted keys signed a checkpoint; none if none is trusted.
+fn signed(
+    checkpoint: &Checkpoint<'_>,
+    trusted: &[PublicKey],
+) -> Result<Option<PublicKey>, ProofError> {
+    let key = trusted.iter().find(|key| checkpoint.sealed.is_signed_by(key));
+    if key.is_none() && !trusted.is_empty() {
+        return Err(ProofError::Unsigned(checkpoint.sealed.seq));
     }
+    Ok(key.copied())
 }
 
 fn is_wanted(wanted: &Wanted, record: &Sealed<'_>) -> bool {

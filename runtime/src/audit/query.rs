@@ -235,17 +235,49 @@ fn existing(path: &Path, since: Option<Timestamp>, is_legacy: bool) -> io::Resul
     Ok((bytes > 0 && !is_over).then_some(Source { path, bytes, is_legacy }))
 }
 
+/// What members of MXCP's earliest records mean, which had other names and no identifiers.
+const EARLIEST: [(&str, &str, &str); 6] = [
+    ("caller", "caller_type", "caller"),
+    ("type", "operation_type", "\"type\""),
+    ("name", "operation_name", "\"name\""),
+    ("status", "operation_status", "status"),
+    ("reason", "policy_reason", "reason"),
+    ("input_json", "input_data", "TRY_CAST(input_json AS JSON)"),
+];
+
 /// The records of files, as a table.
 fn table(sources: &[Source]) -> Result<String, QueryError> {
-    let quote = |source: &Source| -> Result<String, QueryError> {
+    let (legacy, ours): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_legacy);
+    let columns = duckdb_columns();
+    if legacy.is_empty() {
+        return rows(&ours, &columns);
+    }
+    let earliest: Vec<_> = EARLIEST.iter().map(|(old, ..)| format!("\"{old}\"")).collect();
+    let also: Vec<_> = earliest.iter().map(|old| format!(", {old}: 'VARCHAR'")).collect();
+    let all = format!("{}{}}}", columns.trim_end_matches('}'), also.concat());
+    let meant = EARLIEST.map(|(_, new, old)| format!("coalesce({new}, {old}) AS {new}"));
+    let legacy = format!(
+        "SELECT * EXCLUDE ({}) REPLACE ({}) FROM {}",
+        earliest.join(", "),
+        meant.join(", "),
+        rows(&legacy, &all)?,
+    );
+    if ours.is_empty() {
+        return Ok(format!("({legacy})"));
+    }
+    Ok(format!("(SELECT * FROM {} UNION ALL BY NAME {legacy})", rows(&ours, &columns)?))
+}
+
+/// Files as a table of these columns.
+fn rows(sources: &[&Source], columns: &str) -> Result<String, QueryError> {
+    let quote = |source: &&Source| -> Result<String, QueryError> {
         Ok(filter::literal("path", name(&source.path)?)?)
     };
     let files: Vec<String> = sources.iter().map(quote).collect::<Result<_, _>>()?;
     Ok(format!(
-        "read_json([{}], format = 'newline_delimited', columns = {}, ignore_errors = true, \
-         maximum_object_size = {LINE_BYTES_MAX})",
+        "read_json([{}], format = 'newline_delimited', columns = {columns}, \
+         ignore_errors = true, maximum_object_size = {LINE_BYTES_MAX})",
         files.join(", "),
-        duckdb_columns(),
     ))
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use mxcp_schemas::audit::LINE_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::chain::{self, Chain, GAP, Sealed};
+use super::chain::{self, CHECKPOINT, Chain, GAP, KEY_ROTATION, Sealed};
 use super::head::{Head, Loaded};
 use super::lines::{End, Lines};
 use super::segment::{Layout, Segment};
@@ -27,6 +27,8 @@ pub(super) struct Recovered {
     pub torn: Option<Torn>,
     /// Segment and length up to which the trail is known to be sound, for the sidecar.
     pub at: Option<(String, u64)>,
+    /// The key that signed last, where the sidecar does not say.
+    pub key: Option<String>,
 }
 
 /// A place where a trail is not known to be complete.
@@ -137,12 +139,12 @@ fn follow(
         match (stop, next) {
             (Stop::End, None) => {
                 let at = Some((segment.name.clone(), sound));
-                return Ok(Recovered { chain, gap: None, torn: None, at });
+                return Ok(Recovered { chain, gap: None, torn: None, at, key: None });
             }
             (Stop::Torn(offset), None) => {
                 let torn = Some(put_aside(layout, segment, offset)?);
                 let at = Some((segment.name.clone(), offset));
-                return Ok(Recovered { chain, gap: None, torn, at });
+                return Ok(Recovered { chain, gap: None, torn, at, key: None });
             }
             (Stop::Broken { offset, flaw, later }, None) => {
                 let gap = Gap {
@@ -152,7 +154,7 @@ fn follow(
                     detail: json!({"segment": segment.name, "offset": offset, "flaw": flaw}),
                 };
                 let chain = if later.seq > chain.seq { later } else { chain };
-                return Ok(Recovered { chain, gap: Some(gap), torn: None, at: None });
+                return Ok(Recovered { chain, gap: Some(gap), torn: None, at: None, key: None });
             }
             // A segment whose end is unsound is followed by one that begins with a gap, or the
             // scan of that one says that it does not continue.
@@ -170,7 +172,7 @@ fn unknown(
 ) -> io::Result<Recovered> {
     let Some(last) = segments.last() else {
         let chain = Chain::new(fresh_id);
-        return Ok(Recovered { chain, gap: None, torn: None, at: None });
+        return Ok(Recovered { chain, gap: None, torn: None, at: None, key: None });
     };
     let reason = if *loaded == Loaded::Missing { "head_missing" } else { "head_damaged" };
     let mut chain = Chain::new(fresh_id);
@@ -181,7 +183,30 @@ fn unknown(
         acknowledged: true,
         detail: json!({"segment": last.name}),
     };
-    Ok(Recovered { chain, gap: Some(gap), torn, at: None })
+    let key = signed_last(segments)?;
+    Ok(Recovered { chain, gap: Some(gap), torn, at: None, key })
+}
+
+/// The key that the last record names in which a key speaks.
+pub(super) fn signed_last(segments: &[Segment]) -> io::Result<Option<String>> {
+    for segment in segments.iter().rev() {
+        let mut found = None;
+        let mut lines = Lines::new(File::open(&segment.path)?, 0);
+        while let Some(line) = lines.next_line()? {
+            let Ok(record) = chain::open(line.bytes) else { continue };
+            let name = match record.system_kind() {
+                Some(CHECKPOINT) => "public_key",
+                Some(KEY_ROTATION) => "new_public_key",
+                _ => continue,
+            };
+            let key = record.event().and_then(|event| Some(event.get(name)?.as_str()?.to_owned()));
+            found = key.or(found);
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// The segment that the sidecar names does not exist.
@@ -192,7 +217,7 @@ fn absent(
     chain: Chain,
 ) -> io::Result<Recovered> {
     if head.seq == 0 && segments.is_empty() {
-        return Ok(Recovered { chain, gap: None, torn: None, at: None });
+        return Ok(Recovered { chain, gap: None, torn: None, at: None, key: None });
     }
     let detail = json!({"segment": head.segment, "head_seq": head.seq});
     mismatch(layout, segments, chain, "segment_missing", detail)
@@ -236,7 +261,7 @@ fn mismatch(
     let first_seq = if found.seq < chain.seq { found.seq + 1 } else { chain.seq };
     let gap = Gap { reason, first_seq, acknowledged: true, detail };
     let chain = if found.seq > chain.seq { found } else { chain };
-    Ok(Recovered { chain, gap: Some(gap), torn, at: None })
+    Ok(Recovered { chain, gap: Some(gap), torn, at: None, key: None })
 }
 
 /// Moves `chain` to the last record that stands by itself, whatever comes before it, and puts a

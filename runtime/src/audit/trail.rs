@@ -19,7 +19,7 @@ use super::head::{self, Loaded, Sidecar};
 use super::health::Health;
 use super::lone::Lone;
 use super::queue::{Entry, Outcome, Refused, Shared, Ticket, lock};
-use super::recover::recover;
+use super::recover::{recover, signed_last};
 use super::refusal::Refusal;
 use super::segment::Layout;
 use super::storage::{Disk, Storage};
@@ -173,6 +173,17 @@ enum Admitted<R> {
     Waiting(R),
 }
 
+/// The key that signs a trail, or that signed it last, as its sidecar says, or else its records.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn signed_by(layout: &Layout) -> io::Result<Option<String>> {
+    match head::load(&layout.head())? {
+        Loaded::Found(head) => Ok(head.key),
+        Loaded::Missing | Loaded::Damaged => signed_last(&layout.segments()?),
+    }
+}
+
 impl Trail {
     /// Opens a trail for writing, finds its end and reports in it what is wrong with that.
     ///
@@ -195,11 +206,15 @@ impl Trail {
         let signing = config.signing.clone();
         let voice = signing.map(|signing| Voice::new(signing, found.chain.seq)).transpose();
         let voice = voice.map_err(fail("starting its checkpoints"))?;
-        sidecar.set_key(voice.as_ref().map(|voice| voice.key.public()));
+        let before = sidecar.key().map(str::to_owned).or_else(|| found.key.clone());
+        let own = voice.as_ref().map(|voice| voice.key.public().to_string());
+        // Whoever writes without a key does not make the one forgotten that signed before.
+        if let Some(key) = own.or_else(|| before.clone()) {
+            sidecar.set_key(key);
+        }
         let shared = Arc::new(Shared::new(config.durability == Durability::Strict));
         let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found, voice);
-        let key = if let Loaded::Found(head) = &loaded { head.key.as_deref() } else { None };
-        writer.begin(key).map_err(fail("writing to it"))?;
+        writer.begin(before.as_deref()).map_err(fail("writing to it"))?;
         let writer = Arc::new(Mutex::new(writer));
         let (end, ended) = mpsc::sync_channel(1);
         let (to_write, to_share) = (Arc::clone(&writer), Arc::clone(&shared));

@@ -49,11 +49,14 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report, VerifyError> {
     let loaded = head::load(&layout.head()).map_err(fail)?;
     let live = is_being_written(path).map_err(fail)?;
     let segments = layout.segments().map_err(fail)?;
+    let elsewhere = elsewhere(&options.checkpoints)?;
     let mut reader = Reader {
         live,
         left: retention::load(&layout).map_err(fail)?,
         trusted: options.public_key,
-        elsewhere: elsewhere(&options.checkpoints)?,
+        trail_id: known_id(&elsewhere, &loaded),
+        sidecar: known_end(&loaded),
+        elsewhere,
         ..Reader::default()
     };
     reader.report.unchained = unchained(layout.legacy()).map_err(fail)?;
@@ -63,6 +66,22 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report, VerifyError> {
     };
     hashing::in_order(&segments, look).map_err(fail)?;
     Ok(reader.finish(&loaded))
+}
+
+/// Which trail this must be, by those who know besides its records.
+fn known_id(elsewhere: &BTreeMap<u64, Vec<u8>>, loaded: &Loaded) -> Option<String> {
+    let kept = elsewhere.values().find_map(|line| chain::open(line).ok());
+    let by_sidecar = || match loaded {
+        Loaded::Found(head) if head.seq > 0 => Some(head.trail_id.clone()),
+        Loaded::Found(_) | Loaded::Missing | Loaded::Damaged => None,
+    };
+    kept.map(|record| record.trail_id.to_owned()).or_else(by_sidecar)
+}
+
+/// The record that the sidecar knows as the last one.
+fn known_end(loaded: &Loaded) -> Option<(u64, Hash)> {
+    let Loaded::Found(head) = loaded else { return None };
+    Some((head.seq, Hash::parse(head.hash.as_ref()?.as_bytes())?))
 }
 
 /// Reads checkpoints that were kept elsewhere.
@@ -107,6 +126,10 @@ struct Reader {
     /// somebody writes, so an open last line is no fault
     live: bool,
     chain: Option<Chain>,
+    /// which trail this is, where that is known before anything is read
+    trail_id: Option<String>,
+    /// the last record that the sidecar knew before anything was read
+    sidecar: Option<(u64, Hash)>,
     /// the beginning that retention must have left: its place, number and previous hash
     begins: Option<(Problem, Option<Hash>)>,
     /// the chain that the last tombstone leaves
@@ -181,7 +204,8 @@ impl Reader {
     fn record(&mut self, record: &Sealed<'_>, place: &Place) -> Option<Fault> {
         let begins = self.chain.is_none();
         let chain = self.chain.get_or_insert_with(|| {
-            let mut chain = Chain::new(record.trail_id.to_owned());
+            let id = self.trail_id.take().unwrap_or_else(|| record.trail_id.to_owned());
+            let mut chain = Chain::new(id);
             if self.trusted.is_none() {
                 // Nobody will ask for its root.
                 chain.tree = Tree::unknown();
@@ -226,6 +250,9 @@ impl Reader {
             && let Some(fault) = contradicts(&line, record, self.trusted.as_ref())
         {
             return Some(fault);
+        }
+        if self.sidecar.is_some_and(|(seq, hash)| seq == record.seq && hash != record.hash) {
+            return Some(Fault::Contradicted(Witness::Sidecar));
         }
         chain.advance(record);
         self.count(record);
@@ -310,12 +337,18 @@ fn vouch(
 
 /// Whether a checkpoint that was kept elsewhere is another record than the one in its place.
 fn contradicts(line: &[u8], record: &Sealed<'_>, trusted: Option<&PublicKey>) -> Option<Fault> {
-    let Ok(kept) = chain::open(line) else { return Some(Fault::Contradicted) };
+    let other = Fault::Contradicted(Witness::Checkpoint);
+    let Ok(kept) = chain::open(line) else { return Some(other) };
+    if kept.hash == record.hash {
+        // It is the same line, which was asked for its signature where it stands: the key that is
+        // trusted now need not be the one that signed then.
+        return None;
+    }
     if trusted.is_some_and(|key| !kept.is_signed_by(key)) {
         let why = "the checkpoint kept elsewhere is not signed by the trusted key";
         return Some(Fault::Unsigned(why.to_owned()));
     }
-    (kept.hash != record.hash).then_some(Fault::Contradicted)
+    Some(other)
 }
 
 /// What a `gap` record admits.

@@ -59,6 +59,8 @@ pub(super) struct Writer {
     retry_at: Option<Instant>,
     head: Lag,
     refusals_due: Instant,
+    /// sums of refusals that failed to be written, and for which nobody waits
+    unsaid: Vec<Vec<u8>>,
     voice: Option<Voice>,
     retention: Retention,
 }
@@ -117,6 +119,7 @@ impl Writer {
             retry_at: None,
             head: Lag { stale: false, unsynced: false, written: now, synced: now },
             refusals_due: now + Duration::from_millis(REFUSALS_MS),
+            unsaid: Vec::new(),
             voice,
             retention: Retention { days: config.retention_days, due: now },
         }
@@ -183,12 +186,16 @@ impl Writer {
 
     /// Writes what is left to say when the trail is closed.
     fn finish(&mut self) {
-        let mut last = Vec::new();
+        let mut last = std::mem::take(&mut self.unsaid);
         self.shared.refusals.flush(|body| {
-            last.push(Entry { body, ticket: None });
+            last.push(body);
             true
         });
-        self.commit(last);
+        if !last.is_empty() {
+            // They are tried once more, whatever the pause; there is no later.
+            self.retry_at = self.retry_at.map(|_| Instant::now());
+            self.commit(last.into_iter().map(|body| Entry { body, ticket: None }).collect());
+        }
         if self.gap.is_some() && self.segment.is_none() {
             // One last attempt to say which numbers are in doubt; the next start does otherwise.
             self.attempt("say what is in doubt", Self::open_segment);
@@ -384,9 +391,13 @@ impl Writer {
             return self.shared.put_back(entries.collect());
         }
         for entry in entries {
-            self.shared.failed.fetch_add(1, Ordering::Relaxed);
-            if let Some(ticket) = entry.ticket {
-                ticket.settle(Err(Arc::clone(trouble)));
+            match entry.ticket {
+                Some(ticket) => {
+                    self.shared.failed.fetch_add(1, Ordering::Relaxed);
+                    ticket.settle(Err(Arc::clone(trouble)));
+                }
+                // Sums of refusals: who was refused was answered already.
+                None => self.unsaid.push(entry.body),
             }
         }
     }

@@ -164,17 +164,28 @@ impl Admission {
         }
         let token = bearer::read(headers)?;
         let digest = Digest::of(token);
-        let admitted = match self.cache.get(&digest, &self.context) {
+        let admitted = match self.known(&digest) {
             Some(admitted) => self.again(&digest, admitted).await?,
             None => self.flights.join(&digest, || self.cold(token, &digest)).await?,
         };
         if admitted.has_scopes { Ok(admitted) } else { Err(Refusal::Scope) }
     }
 
+    /// What is remembered of a token, if that still counts. What was found out about a token that only
+    /// the provider can read counts for a minute; then the provider is asked again.
+    fn known(&self, digest: &Digest) -> Option<Arc<Admitted>> {
+        let admitted = self.cache.get(digest, &self.context)?;
+        if admitted.is_good(self.clock.now_s()) {
+            return Some(admitted);
+        }
+        self.cache.remove(digest);
+        None
+    }
+
     /// A token that nobody has found out about yet.
     async fn cold(&self, token: &str, digest: &Digest) -> Result<Arc<Admitted>, Refusal> {
         // Somebody else did between the look at the cache and this.
-        if let Some(admitted) = self.cache.get(digest, &self.context) {
+        if let Some(admitted) = self.known(digest) {
             return self.again(digest, admitted).await;
         }
         match &self.way {
@@ -189,10 +200,6 @@ impl Admission {
         digest: &Digest,
         admitted: Arc<Admitted>,
     ) -> Result<Arc<Admitted>, Refusal> {
-        if !admitted.is_good(self.clock.now_s()) {
-            self.cache.remove(digest);
-            return Err(Refusal::Invalid);
-        }
         let (Way::Issuer(issuer), Some(login)) = (&self.way, &admitted.login) else {
             return Ok(admitted);
         };

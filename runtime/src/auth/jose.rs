@@ -10,6 +10,8 @@ pub mod jwk;
 pub mod registered;
 pub mod remote;
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::DecodePaddingMode;
@@ -98,13 +100,19 @@ pub struct Header {
 }
 
 /// A token whose header was read and whose signature was not yet checked.
-#[derive(Debug)]
 pub struct Compact<'t> {
     /// its header
     pub header: Header,
     signed: &'t str,
     payload: &'t str,
     signature: Vec<u8>,
+}
+
+/// Its parts put together are the token.
+impl fmt::Debug for Compact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compact").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 /// Whether a token is meant to be a JSON Web Token, good or bad: what begins with the header of one

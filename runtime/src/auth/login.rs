@@ -16,6 +16,9 @@ pub const RECHECK_S: i64 = 300;
 /// Seconds before its end at which a provider's token is refreshed.
 pub const REFRESH_AHEAD_S: i64 = 60;
 
+/// Seconds for which nobody asks a provider again that did not answer; clients are told to wait as long.
+pub const RETRY_S: i64 = 5;
+
 /// A grant whose tokens are in use.
 #[derive(Debug)]
 pub struct Login {
@@ -23,6 +26,8 @@ pub struct Login {
     pub id: String,
     checked: AtomicI64,
     provider_expires: AtomicI64,
+    /// when the provider was last asked in vain
+    failed: AtomicI64,
     version: AtomicU64,
     ended: AtomicBool,
     /// held by whoever asks the provider
@@ -46,6 +51,7 @@ impl Login {
             id: row.id.clone(),
             checked: AtomicI64::new(0),
             provider_expires: AtomicI64::new(0),
+            failed: AtomicI64::new(i64::MIN),
             version: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             flight: tokio::sync::Mutex::new(()),
@@ -79,6 +85,16 @@ impl Login {
         if is_new {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// Notes that the provider was asked in vain.
+    pub(super) fn failed(&self, now: i64) {
+        self.failed.store(now, Ordering::Release);
+    }
+
+    /// Whether the provider was asked in vain just now: whoever waited for that need not ask again.
+    pub(super) fn failed_lately(&self, now: i64) -> bool {
+        now.saturating_sub(self.failed.load(Ordering::Acquire)) < RETRY_S
     }
 
     /// Changes whenever the provider says something new about the person.

@@ -124,7 +124,7 @@ pub struct Desk<'c> {
 }
 
 /// How the store is opened.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings<'s> {
     /// where it is
     pub place: Whereabouts<'s>,
@@ -132,6 +132,12 @@ pub struct Settings<'s> {
     pub key: Option<&'s str>,
     /// whose rows these are: project and profile
     pub realm: String,
+}
+
+impl fmt::Debug for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("realm", &self.realm).finish_non_exhaustive()
+    }
 }
 
 /// Where rows are kept.

@@ -107,6 +107,13 @@ fn check_known(
             auth.place
         );
     }
+    if let Some(base_url) = config.transport.base_url.as_deref().filter(|url| is_plain(url)) {
+        bail!(
+            "`transport.http.base_url` is `{base_url}`: tokens and logins would cross the network for \
+             everybody to read (RFC 6749 section 3.1, RFC 8414 section 2); clients have to reach this \
+             server by `https`, which it or a proxy in front of it speaks"
+        );
+    }
     let has_name = config.transport.base_url.is_some() || !config.trusted_proxies.is_empty();
     if !address.ip().is_loopback() && !has_name {
         bail!(
@@ -115,6 +122,19 @@ fn check_known(
         );
     }
     Ok(())
+}
+
+/// Whether a URL leads out of this machine without TLS.
+fn is_plain(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| {
+        let local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        url.scheme() == "http" && !local
+    })
 }
 
 /// What must be so where nobody is authenticated.

@@ -311,7 +311,11 @@ fn describe<'r>(record: &mut Record<'r>, runtime: &'r Runtime, caller: &'r Calle
         email: identity.email.as_deref(),
         provider: identity.provider.as_deref(),
     });
-    record.client = Some(Client { id: caller.client.as_deref(), ip: caller.client_ip.as_deref() });
+    // Where somebody logged in through a client, that is the one which the records of the login name;
+    // what a program calls itself is said by anybody.
+    let account = caller.principal.account().and_then(|account| account.client.as_deref());
+    let id = account.or(caller.client.as_deref());
+    record.client = Some(Client { id, ip: caller.client_ip.as_deref() });
     record.session_id = caller.session_id.as_deref();
     record.trace_id = caller.trace_id.as_deref();
     record.bundle = Some(runtime.digest());

@@ -170,9 +170,9 @@ fn fault(error: &OutputError, timeout: Duration) -> Fault {
         OutputError::Duck(error) if error.is_interrupt() => overtime(timeout),
         OutputError::Duck(error) => Fault::private(error.class, error.message.clone()),
         OutputError::RowLimit(_) | OutputError::ByteLimit(_) => {
-            Fault::limit("limit reached", error.to_string())
+            Fault::limit(error.class(), error.to_string())
         }
-        other => Fault::public("result", other.to_string()),
+        other => Fault::public(other.class(), other.to_string()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use mxcp_schemas::audit::CallerType;
+use mxcp_schemas::audit::{CallerType, OperationType};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{self, Context, Success};
@@ -264,6 +264,20 @@ impl Server {
         match self.runtime.note(&caller, note).await {
             Ok(receipt) => fail(id, &fault, receipt),
             Err(unrecorded) => Answer::fault(id, &unrecorded.into()),
+        }
+    }
+
+    /// Records and answers a request of somebody known that never became a message.
+    pub async fn refuse(&self, reason: &'static str, fault: &Fault, arrival: &Arrival) -> Answer {
+        let caller = Caller::new(arrival);
+        let note = Note {
+            operation: OperationType::Auth,
+            error: Some(reason),
+            ..Note::rejected("refused", fault)
+        };
+        match self.runtime.note(&caller, note).await {
+            Ok(receipt) => fail(None, fault, receipt),
+            Err(unrecorded) => Answer::fault(None, &unrecorded.into()),
         }
     }
 

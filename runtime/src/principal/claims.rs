@@ -162,13 +162,7 @@ impl<'b> Slots<'b> {
     /// Takes the raw claims: they become `claims`, declared attributes are read from them, and an
     /// e-mail address that the provider calls unverified is no address.
     pub(super) fn claims(&mut self, claims: Vec<Member<'_>>) {
-        let unverified = match json::get(&claims, "email_verified") {
-            Some(Json::Bool(verified)) => !verified,
-            Some(Json::String(text)) => text != "true",
-            None | Some(Json::Null) => false,
-            Some(_) => true,
-        };
-        if unverified {
+        if is_unverified(&claims) {
             self.put(builtin_slot("email"), Datum::Null);
         }
         let claims = Json::Object(claims);
@@ -210,6 +204,16 @@ impl<'b> Slots<'b> {
             account: None,
             meter: Arc::default(),
         }
+    }
+}
+
+/// Whether the provider says that the e-mail address is not known to be the person's.
+pub(super) fn is_unverified(claims: &[Member<'_>]) -> bool {
+    match json::get(claims, "email_verified") {
+        Some(Json::Bool(verified)) => !verified,
+        Some(Json::String(text)) => text != "true",
+        None | Some(Json::Null) => false,
+        Some(_) => true,
     }
 }
 

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
-    ACCEPT, ALLOW, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -21,6 +21,7 @@ use axum::routing::{any, get};
 use futures_util::StreamExt as _;
 use mxcp_schemas::audit::CallerType;
 use tokio::net::TcpListener;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::doors::{Doors, Refused};
@@ -95,11 +96,13 @@ pub fn router(http: Arc<Http>) -> Router {
         .route(ENDPOINT, any(endpoint))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .fallback(elsewhere);
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(other_method);
     let Callers::Known(admission) = &http.callers else { return router.with_state(http) };
     let router = router
         .route(RESOURCE_METADATA, get(resource))
-        .route(&format!("{RESOURCE_METADATA}/{{*path}}"), get(resource));
+        .route(&format!("{RESOURCE_METADATA}/{{*path}}"), get(resource))
+        .method_not_allowed_fallback(other_method);
     let Way::Issuer(issuer) = admission.way() else { return router.with_state(http) };
     let (reached, doors) = (http.reached.clone(), http.doors.clone());
     let ours = issuer::routes(Arc::clone(issuer), reached, doors);
@@ -122,10 +125,10 @@ async fn resource(
     let resource = issuer::resource_of(&visitor);
     let path = resource.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
     let Callers::Known(admission) = &http.callers else {
-        return StatusCode::NOT_FOUND.into_response();
+        return http.nothing_here(visitor.address);
     };
     if !suffix.is_empty() && suffix != path && suffix != ENDPOINT {
-        return StatusCode::NOT_FOUND.into_response();
+        return http.nothing_here(visitor.address);
     }
     let servers = admission.authorization_servers(&visitor).await;
     let (name, scopes) = (http.server.runtime.project(), admission.required_scopes());
@@ -146,8 +149,20 @@ async fn ready(State(http): State<Arc<Http>>) -> Response {
 async fn elsewhere(
     State(http): State<Arc<Http>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
 ) -> Response {
-    http.refuse(peer.ip(), "path", 404, "there is nothing here; messages are sent to `/mcp`")
+    let visitor = http.reached.visitor(peer, request.uri(), request.headers());
+    http.nothing_here(visitor.address)
+}
+
+/// A place of ours that is asked with a method which it does not have.
+async fn other_method(
+    State(http): State<Arc<Http>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let visitor = http.reached.visitor(peer, request.uri(), request.headers());
+    http.refuse(visitor.address, "method", 405, "this is not asked for with that method")
 }
 
 async fn endpoint(
@@ -155,7 +170,11 @@ async fn endpoint(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // They are kept with the call, and are not to be printed.
+    for (name, value) in &mut parts.headers {
+        value.set_sensitive(*name == AUTHORIZATION || *name == COOKIE);
+    }
     let visitor = http.reached.visitor(peer, &parts.uri, &parts.headers);
     let address = visitor.address;
     if let Err(refused) = admit(&http.doors, &visitor, &parts.headers) {
@@ -182,8 +201,7 @@ async fn endpoint(
         "POST" => visit.post(body).await,
         "DELETE" => visit.delete().await,
         _ => {
-            let message = "messages are sent with POST";
-            let mut response = visit.http.refuse(address, "method", 405, message);
+            let mut response = visit.refuse("method", 405, "messages are sent with POST").await;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
             response
         }
@@ -232,13 +250,12 @@ struct Visit {
 
 impl Visit {
     async fn post(self, body: Body) -> Response {
-        let refuse =
-            |reason, status, message: &str| self.http.refuse(self.address, reason, status, message);
         if !self.is_json() {
-            return refuse("media_type", 415, "the content type must be `application/json`");
+            let message = "the content type must be `application/json`";
+            return self.refuse("media_type", 415, message).await;
         }
         if !self.accepts_json() {
-            return refuse("not_acceptable", 406, "replies are `application/json`");
+            return self.refuse("not_acceptable", 406, "replies are `application/json`").await;
         }
         let limits = self.http.server.runtime.limits();
         let max = size(limits.max_body_bytes);
@@ -246,12 +263,26 @@ impl Visit {
         let body = match tokio::time::timeout(deadline, read(body, max)).await {
             Ok(Ok(body)) => body,
             Ok(Err(Unread::TooLarge)) => {
-                return refuse("body_size", 413, &format!("a message has at most {max} bytes"));
+                let message = format!("a message has at most {max} bytes");
+                return self.refuse("body_size", 413, &message).await;
             }
-            Ok(Err(Unread::Broken)) => return refuse("body", 400, "the body could not be read"),
-            Err(_) => return refuse("slow_body", 408, "the body did not come in time"),
+            Ok(Err(Unread::Broken)) => {
+                return self.refuse("body", 400, "the body could not be read").await;
+            }
+            Err(_) => return self.refuse("slow_body", 408, "the body did not come in time").await,
         };
         self.answer(body).await
+    }
+
+    /// Refuses a request before it is a message. Of somebody whom a token vouches for that is a record
+    /// of its own; everybody else is summed.
+    async fn refuse(&self, reason: &'static str, status: u16, message: &str) -> Response {
+        if self.vouched.is_none() {
+            return self.http.refuse(self.address, reason, status, message);
+        }
+        let arrival = self.arrival(CancellationToken::new());
+        let fault = Fault::new(Code::InvalidRequest, message).with_status(status);
+        respond(self.http.server.refuse(reason, &fault, &arrival).await)
     }
 
     /// Answers in a task of its own: when the client goes away the call is cancelled, and still
@@ -264,21 +295,26 @@ impl Visit {
         let answered =
             tokio::spawn(async move { server.receive(&body, &arrival, None).await }).await;
         gone.disarm();
-        match answered {
-            Ok(answer) => respond(answer),
-            Err(error) => {
-                tracing::error!(%error, "a request ended in a fault of the server");
-                let fault = Fault::new(Code::Internal, "a fault of the server").with_status(500);
-                respond(Answer::fault(None, &fault))
-            }
-        }
+        self.settle(answered).await
+    }
+
+    /// What a task came to. One that ended in a fault of ours has recorded nothing, perhaps.
+    async fn settle(&self, answered: Result<Answer, JoinError>) -> Response {
+        let error = match answered {
+            Ok(answer) => return respond(answer),
+            Err(error) => error,
+        };
+        tracing::error!(%error, "a request ended in a fault of the server");
+        let fault = Fault::new(Code::Internal, "a fault of the server").with_status(500);
+        let arrival = self.arrival(CancellationToken::new());
+        respond(self.http.server.reject(None, fault, &arrival).await)
     }
 
     async fn delete(self) -> Response {
         let arrival = self.arrival(CancellationToken::new());
         match headers::single(&self.headers, headers::SESSION_ID) {
             Ok(Some(id)) => respond(self.http.server.end_session(id, &arrival).await),
-            Ok(None) => self.http.refuse(self.address, "method", 405, "there is no session to end"),
+            Ok(None) => self.refuse("method", 405, "there is no session to end").await,
             Err(fault) => respond(self.http.server.reject(None, fault, &arrival).await),
         }
     }
@@ -336,6 +372,11 @@ async fn read(body: Body, max_bytes: usize) -> Result<Vec<u8>, Unread> {
 }
 
 impl Http {
+    /// Refuses a request to a place that there is not.
+    fn nothing_here(&self, address: IpAddr) -> Response {
+        self.refuse(address, "path", 404, "there is nothing here; messages are sent to `/mcp`")
+    }
+
     /// Refuses a request before it is a message, and adds it to the sums of the audit trail.
     fn refuse(
         &self,

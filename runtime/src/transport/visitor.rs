@@ -35,7 +35,7 @@ pub struct Visitor {
     pub base_url: String,
     /// the host that they asked for
     pub host: Option<String>,
-    /// whether a trusted proxy says all this
+    /// whether a trusted proxy says for which host this was
     pub is_forwarded: bool,
 }
 
@@ -87,8 +87,10 @@ impl Reached {
             let default = if scheme == "https" { ":443" } else { ":80" };
             format!("{scheme}://{}", host.strip_suffix(default).unwrap_or(&host))
         });
+        // Somebody in a trusted network who forwards nothing speaks for themselves.
+        let is_forwarded = forwarded(FORWARDED_HOST).is_some();
         let address = if is_proxy { self.client(peer, headers) } else { peer };
-        Visitor { address, base_url, host, is_forwarded: is_proxy }
+        Visitor { address, base_url, host, is_forwarded }
     }
 
     fn is_trusted(&self, address: IpAddr) -> bool {

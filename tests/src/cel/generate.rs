@@ -1,6 +1,8 @@
 //! Expressions and values from a seed: of all types, with all operators, macros and functions, some
 //! of which cannot be evaluated and some of which do not even check.
 
+mod extension;
+
 use mxcp_policy::ty::Ty;
 
 /// A value that an expression is given, in a form that every engine can be given.
@@ -82,6 +84,19 @@ const INTS: [i64; 9] = [0, 1, 2, 3, -1, -2, 7, i64::MAX, i64::MIN];
 const DOUBLES: [f64; 10] =
     [0.0, -0.0, 1.0, 1.5, -2.5, 3.0, 1e300, f64::NAN, f64::INFINITY, 9_007_199_254_740_993.0];
 
+const TIME_PARTS: [&str; 10] = [
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+];
+
 /// Makes expressions and values; the same seed makes the same.
 #[derive(Debug)]
 pub struct Generator {
@@ -90,12 +105,18 @@ pub struct Generator {
     scope: Vec<(String, Kind)>,
     /// whether types are kept to; otherwise anything may stand anywhere
     typed: bool,
+    /// whether functions may be drawn that no other implementation has
+    wide: bool,
+    /// whether one was drawn
+    alone: bool,
 }
 
 impl Generator {
-    /// A generator of expressions that keep to types, or of such that need not.
-    pub fn new(seed: u64, typed: bool) -> Self {
-        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), scope: Vec::new(), typed }
+    /// A generator of expressions that keep to types, or of such that need not, with functions that
+    /// no other implementation has, or without them.
+    pub fn new(seed: u64, typed: bool, wide: bool) -> Self {
+        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { state, scope: Vec::new(), typed, wide, alone: false }
     }
 
     fn next(&mut self) -> u64 {
@@ -116,6 +137,11 @@ impl Generator {
 
     fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
+    }
+
+    /// Whether what was drawn needs functions that the other implementations do not have.
+    pub const fn alone(&self) -> bool {
+        self.alone
     }
 
     /// An expression.
@@ -216,13 +242,19 @@ impl Generator {
         if self.chance(3) {
             return self.bound(kind, depth);
         }
+        if self.chance(if self.wide { 40 } else { 15 })
+            && let Some(text) = self.extension(kind, depth)
+        {
+            return text;
+        }
         match kind {
             Kind::Bool => self.truth(depth),
             Kind::Int => self.int(depth),
             Kind::Uint => {
                 let (a, b) = (self.of(Kind::Uint, depth), self.of(Kind::Uint, depth));
-                match self.below(6) {
+                match self.below(7) {
                     0 => format!("uint({})", self.of(Kind::Int, depth)),
+                    2 => format!("uint({})", self.of(Kind::Text, depth)),
                     1 => format!("uint({})", self.of(Kind::Double, depth)),
                     _ => format!("({a} {} {b})", self.pick(&["+", "-", "*", "/", "%"])),
                 }
@@ -233,12 +265,16 @@ impl Generator {
                 0 => format!("bytes({})", self.of(Kind::Text, depth)),
                 _ => format!("({} + {})", self.of(Kind::Bytes, depth), self.of(Kind::Bytes, depth)),
             },
-            Kind::Time => match self.below(4) {
+            Kind::Time => match self.below(5) {
+                2 => format!("timestamp(string({}))", self.of(Kind::Time, depth)),
                 0 => format!("timestamp({})", self.of(Kind::Int, depth)),
                 1 => format!("({} - {})", self.of(Kind::Time, depth), self.of(Kind::Span, depth)),
                 _ => format!("({} + {})", self.of(Kind::Time, depth), self.of(Kind::Span, depth)),
             },
-            Kind::Span => match self.below(3) {
+            Kind::Span => match self.below(4) {
+                2 => {
+                    format!("duration({})", self.pick(&["string(du)", "'1h' + s", "s", "t + 's'"]))
+                }
                 0 => format!("({} + {})", self.of(Kind::Span, depth), self.of(Kind::Span, depth)),
                 1 => format!("({} - {})", self.of(Kind::Span, depth), self.of(Kind::Span, depth)),
                 _ => format!("({} - {})", self.of(Kind::Time, depth), self.of(Kind::Time, depth)),
@@ -357,6 +393,7 @@ impl Generator {
                 let name = self.pick(&["int", "string", "list", "map", "bool", "double", "bytes"]);
                 format!("(type({}) == {name})", self.of(kind, depth))
             }
+            16 if self.chance(30) => format!("bool({})", self.of(Kind::Text, depth)),
             _ => self.quantified(depth),
         }
     }
@@ -447,7 +484,7 @@ impl Generator {
                 format!("int({})", self.of(kind, depth))
             }
             5 => {
-                let part = self.pick(&["getFullYear", "getMonth", "getDayOfYear", "getHours"]);
+                let part = self.pick(&TIME_PARTS);
                 let zone = self.pick(&["", "'Europe/Zurich'", "'-02:30'"]);
                 format!("{}.{part}({zone})", self.of(Kind::Time, depth))
             }
@@ -476,7 +513,10 @@ impl Generator {
         match self.below(7) {
             0 => format!("-({})", self.of(Kind::Double, depth)),
             1 => format!("double({})", self.of(Kind::Int, depth)),
-            2 => format!("double({})", self.of(Kind::Text, depth)),
+            2 => {
+                let kind = self.pick(&[Kind::Text, Kind::Uint, Kind::Double]);
+                format!("double({})", self.of(kind, depth))
+            }
             _ => {
                 let operator = self.pick(&["+", "-", "*", "/"]);
                 let (a, b) = (self.of(Kind::Double, depth), self.of(Kind::Double, depth));
@@ -489,7 +529,15 @@ impl Generator {
         let text = self.of(Kind::Text, depth);
         match self.below(12) {
             0 => {
-                let kind = self.pick(&[Kind::Int, Kind::Uint, Kind::Bool, Kind::Bytes, Kind::Time]);
+                let kind = self.pick(&[
+                    Kind::Int,
+                    Kind::Uint,
+                    Kind::Bool,
+                    Kind::Bytes,
+                    Kind::Time,
+                    Kind::Span,
+                    Kind::Double,
+                ]);
                 format!("string({})", self.of(kind, depth))
             }
             1 => format!("{text}.{}()", self.pick(&["lowerAscii", "upperAscii", "trim"])),

@@ -8,13 +8,15 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use mxcp_compiler::cel::{Environment, Finding, expression, expression_plainly};
+use mxcp_compiler::cel::{
+    Environment, Finding, Typed, expression, expression_plainly, typed, unchecked,
+};
 use mxcp_policy::datum::{Datum, Instant, Span, Symbols};
 use mxcp_policy::ty::Ty;
 use mxcp_policy::value::Value;
 use serde_json::{Value as Json, json};
 
-use super::engine::ENGINES;
+use super::engine::{Answer, ENGINES};
 use super::generate::{Generator, Given, variables};
 use crate::clients;
 
@@ -25,6 +27,8 @@ pub struct Case {
     pub text: String,
     /// whether the variables have their types, or may be anything
     pub typed: bool,
+    /// whether it needs functions that the other implementations do not have
+    pub alone: bool,
     /// the variables
     pub values: Vec<(&'static str, Given)>,
 }
@@ -46,9 +50,21 @@ impl Case {
     /// The case of a seed.
     pub fn new(seed: u64) -> Self {
         let typed = !seed.is_multiple_of(4);
-        let mut generator = Generator::new(seed, typed);
+        // Not in step with the types.
+        let mut generator = Generator::new(seed, typed, seed % 10 < 3);
         let text = generator.expression();
-        Self { text, typed, values: generator.values() }
+        Self { text, typed, alone: generator.alone(), values: generator.values() }
+    }
+
+    /// The same with another text.
+    #[must_use]
+    pub fn with(&self, text: String) -> Self {
+        Self { text, ..self.clone() }
+    }
+
+    /// The syntax tree with the types of its nodes, as far as it can be read.
+    pub fn tree(&self) -> Option<Typed> {
+        typed(&self.text, &self.environment()).0
     }
 
     fn environment(&self) -> Environment {
@@ -75,19 +91,12 @@ impl Case {
         let environment = self.environment();
         for compile in [expression, expression_plainly] {
             let (compiled, found) = compile(&self.text, &environment);
-            let Some((program, _)) = compiled else {
-                let refused = found.iter().filter(|finding| Finding::is_error(finding));
-                let told: Vec<&str> = refused.map(|finding| finding.code.slug).collect();
-                return Ok(Said::Refused(told.join(" ")));
-            };
+            let Some((program, _)) = compiled else { return Ok(refused(&found)) };
             for engine in ENGINES.iter().filter(|engine| engine.any_type) {
                 let params = |symbols: &Symbols| {
                     self.values.iter().map(|(_, given)| datum(given, symbols)).collect()
                 };
-                let said = engine.run(&program, params, |answer, arena| match answer.value {
-                    Value::Error(_) => Said::Error,
-                    value => Said::Value(canonical(&value, arena)),
-                })?;
+                let said = engine.run(&program, params, |answer, arena| heard(&answer, arena))?;
                 match &known {
                     None => known = Some((said, engine.name)),
                     Some((first, _)) if *first == said => {}
@@ -100,13 +109,27 @@ impl Case {
         known.map(|(said, _)| said).ok_or_else(|| "no engine".to_owned())
     }
 
-    fn to_json(&self) -> Json {
+    /// What the interpreter says where nothing is refused for its types.
+    pub fn ours_unchecked(&self) -> Said {
+        let (compiled, found) = unchecked(&self.text, &self.environment());
+        let (Some((program, _)), Some(engine)) = (compiled, ENGINES.first()) else {
+            return refused(&found);
+        };
+        let params = |symbols: &Symbols| {
+            self.values.iter().map(|(_, given)| datum(given, symbols)).collect()
+        };
+        engine
+            .run(&program, params, |answer, arena| heard(&answer, arena))
+            .unwrap_or_else(Said::Nothing)
+    }
+
+    fn to_json(&self, check: bool) -> Json {
         let values: serde_json::Map<String, Json> = self
             .values
             .iter()
             .map(|(name, given)| ((*name).to_owned(), transport(given)))
             .collect();
-        json!({ "check": self.typed, "expression": self.text, "values": values })
+        json!({ "typed": self.typed, "check": check, "expression": self.text, "values": values })
     }
 
     /// What the crate `cel` says. It panics now and then; [`tell_panics_but_those_of_cel`] keeps
@@ -134,6 +157,18 @@ impl Case {
         }));
         ASKING_CEL.set(false);
         asked.unwrap_or_else(|_| Said::Nothing("it panics".to_owned()))
+    }
+}
+
+fn refused(found: &[Finding]) -> Said {
+    let told = found.iter().filter(|finding| finding.is_error()).map(|finding| finding.code.slug);
+    Said::Refused(told.collect::<Vec<_>>().join(" "))
+}
+
+fn heard(answer: &Answer<'_>, arena: &Bump) -> Said {
+    match answer.value {
+        Value::Error(_) => Said::Error,
+        value => Said::Value(canonical(&value, arena)),
     }
 }
 
@@ -330,14 +365,15 @@ impl Google {
         Self { child, input, output }
     }
 
-    /// What it says about cases, in their order.
+    /// What it says about cases, in their order; without its checker what it would refuse may still
+    /// be evaluated.
     ///
     /// # Panics
     /// When it ends.
-    pub fn ask(&mut self, cases: &[Case]) -> Vec<Said> {
+    pub fn ask(&mut self, cases: &[Case], check: bool) -> Vec<Said> {
         let mut text = String::new();
         for case in cases {
-            text.push_str(&case.to_json().to_string());
+            text.push_str(&case.to_json(check).to_string());
             text.push('\n');
         }
         let (child, input, output) = (&mut self.child, &mut self.input, &mut self.output);
@@ -354,6 +390,14 @@ impl Google {
             });
             answers.collect()
         })
+    }
+}
+
+impl Google {
+    /// What it says where nothing is refused for its types.
+    pub fn unchecked(&mut self, case: &Case) -> Said {
+        let said = self.ask(std::slice::from_ref(case), false);
+        said.into_iter().next().unwrap_or_else(|| Said::Nothing("no answer".to_owned()))
     }
 }
 

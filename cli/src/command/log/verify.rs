@@ -20,9 +20,9 @@ pub(super) struct Verify {
     /// Checkpoints that were kept elsewhere
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// The public key that checkpoints are signed with
-    #[arg(long, value_name = "FILE")]
-    public_key: Option<PathBuf>,
+    /// The public key that checkpoints are signed with; of a proof across a change of keys, each
+    #[arg(long = "public-key", value_name = "FILE")]
+    public_keys: Vec<PathBuf>,
     /// Check a proof of `mxcp log prove` instead; it needs no trail
     #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "checkpoint"])]
     proof: Option<PathBuf>,
@@ -30,10 +30,19 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self, ui: Ui) -> Outcome {
-        let public_key = self.public_key.as_deref().map(key).transpose()?;
+        let keys = self.public_keys.iter().map(|file| key(file)).collect::<Result<Vec<_>, _>>()?;
         if let Some(file) = &self.proof {
-            return check(ui, file, public_key);
+            return check(ui, file, &keys);
         }
+        let public_key = match keys.as_slice() {
+            [] => None,
+            [key] => Some(*key),
+            _ => {
+                let text = "a trail is verified by one public key, which hands over to the next in \
+                            the trail itself; several `--public-key` are for `--proof`";
+                return Err(Failure::usage(text));
+            }
+        };
         let checkpoints = self.checkpoint.as_deref().map(read).transpose()?.unwrap_or_default();
         let options = Options { public_key, checkpoints };
         let report = verify(&self.which.path()?, &options).map_err(|e| usage(&e))?;
@@ -56,14 +65,16 @@ fn key(file: &Path) -> Result<PublicKey, Failure> {
     PublicKey::parse(String::from_utf8_lossy(&text).trim()).map_err(|error| usage(&error))
 }
 
-fn check(ui: Ui, file: &Path, public_key: Option<PublicKey>) -> Outcome {
+fn check(ui: Ui, file: &Path, trusted: &[PublicKey]) -> Outcome {
     let proof: Proof = serde_json::from_slice(&read(file)?)
         .map_err(|error| Failure::usage(format!("`{}` is no proof: {error}", file.display())))?;
-    match proof.check(public_key) {
+    match proof.check(trusted) {
         Ok(shown) => {
-            let verdict = match shown.public_key {
-                Some(key) => format!("authentic by the key {key}"),
-                None => "consistent, not authenticated".to_owned(),
+            let keys: Vec<_> = shown.public_keys.iter().map(PublicKey::to_string).collect();
+            let verdict = match keys.as_slice() {
+                [] => "consistent, not authenticated".to_owned(),
+                [key] => format!("authentic by the key {key}"),
+                keys => format!("authentic by the keys {}", keys.join(" and ")),
             };
             if ui.json {
                 let statement = &shown.statement;

@@ -78,10 +78,8 @@ impl Entry<'_> {
     /// Records what a statement came to, and then hands that on.
     pub(super) fn end<T, E: Into<OutputError>>(self, result: Result<T, E>) -> Result<T, Failure> {
         let result = result.map_err(Into::into);
-        let class = result.as_ref().err().map(|error| match error {
-            OutputError::Duck(error) => error.class.to_string(),
-            other => other.to_string(),
-        });
+        // Its text may name columns, and a column that nobody named is called by its value.
+        let class = result.as_ref().err().map(|error| error.class().to_owned());
         let mut record = self.record();
         if class.is_some() {
             record.operation_status = OperationStatus::Error;

@@ -140,12 +140,7 @@ fn equals<'a>(call: &mut Call<'a>, a: &Value<'a>, b: &Value<'a>, wanted: bool) -
     }
 }
 
-fn ordered<'a>(
-    name: &str,
-    call: &mut Call<'a>,
-    args: &[Value<'a>],
-    order: Order,
-) -> Value<'a> {
+fn ordered<'a>(name: &str, call: &mut Call<'a>, args: &[Value<'a>], order: Order) -> Value<'a> {
     let [a, b] = args else { return call.no_overload(name, args) };
     if let (Value::String(a), Value::String(b)) = (a, b)
         && let Err(error) = call.spend((a.text.len().min(b.text.len()) / BYTES_PER_STEP) as u64)

@@ -225,9 +225,16 @@ fn sorted<'a>(
             return call.no_overload(name, &[*first, *odd]);
         }
     }
-    let mut order: BumpVec<'a, (Value<'a>, Value<'a>)> =
-        keys.into_iter().zip(items.iter(call.arena)).collect_in(call.arena);
-    order.sort_by(|(a, _), (b, _)| value::compare(a, b).unwrap_or(Ordering::Equal));
-    let items = order.into_iter().map(|(_, item)| item).collect_in(call.arena);
+    let mut order: BumpVec<'a, (usize, Value<'a>, Value<'a>)> = keys
+        .into_iter()
+        .zip(items.iter(call.arena))
+        .enumerate()
+        .map(|(at, (key, item))| (at, key, item))
+        .collect_in(call.arena);
+    // Where they stood decides between equal ones; a sort that keeps that by itself allocates.
+    order.sort_unstable_by(|(i, a, _), (j, b, _)| {
+        value::compare(a, b).unwrap_or(Ordering::Equal).then(i.cmp(j))
+    });
+    let items = order.into_iter().map(|(_, _, item)| item).collect_in(call.arena);
     made(items)
 }

@@ -172,7 +172,9 @@ pub(super) static FUNCTIONS: &[Function] = &[
         eval: |call, args| match *args {
             [Value::Int(value)] => Value::Int(value.signum()),
             [Value::Uint(value)] => Value::Uint(value.min(1)),
-            [Value::Double(value)] if value == 0.0 || value.is_nan() => Value::Double(value),
+            [Value::Double(value)] if value.is_nan() => Value::Double(value),
+            // Zero has no sign here, not even the negative one.
+            [Value::Double(0.0)] => Value::Double(0.0),
             [Value::Double(value)] => Value::Double(value.signum()),
             _ => call.no_overload("math.sign", args),
         },
@@ -210,4 +212,24 @@ fn extreme<'a>(call: &mut Call<'a>, name: &str, args: &[Value<'a>], wanted: Orde
     best.unwrap_or_else(|| {
         call.fail(FailureKind::InvalidArgument, format!("`{name}`: the list is empty"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+
+    use super::super::find;
+    use super::*;
+
+    #[test]
+    fn zero_has_no_sign() {
+        let arena = Bump::new();
+        let function = find("math.sign").unwrap();
+        for zero in [0.0, -0.0] {
+            let mut call = Call { arena: &arena, budget: 1_000, patterns: &[] };
+            let sign = (function.eval)(&mut call, &[Value::Double(zero)]);
+            assert!(matches!(sign, Value::Double(0.0)), "{sign}");
+            assert!(matches!(sign, Value::Double(sign) if sign.is_sign_positive()), "of {zero}");
+        }
+    }
 }

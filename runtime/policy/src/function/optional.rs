@@ -100,6 +100,40 @@ fn is_zero(value: &Value<'_>) -> bool {
         Value::List(list) => list.is_empty(),
         Value::Map(map) => map.is_empty(),
         Value::Duration(span) => span.seconds == 0 && span.nanos == 0,
+        // The beginning of the epoch is what a time is that was never set.
+        Value::Timestamp(instant) => instant.seconds == 0 && instant.nanos == 0,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datum::{Instant, Span};
+
+    #[test]
+    fn every_type_with_a_zero_has_it() {
+        let time = |seconds, nanos| Value::Timestamp(Instant { seconds, nanos });
+        let span = |seconds, nanos| Value::Duration(Span { seconds, nanos });
+        for (value, zero) in [
+            (Value::Null, true),
+            (Value::Bool(false), true),
+            (Value::Bool(true), false),
+            (Value::Int(0), true),
+            (Value::Uint(1), false),
+            (Value::Double(-0.0), true),
+            (Value::Double(f64::NAN), false),
+            (Value::text(""), true),
+            (Value::text(" "), false),
+            (Value::Bytes(b""), true),
+            (time(0, 0), true),
+            (time(0, 1), false),
+            (span(0, 0), true),
+            (span(-1, 0), false),
+            (Value::Type("int"), false),
+            (Value::Optional(None), false),
+        ] {
+            assert_eq!(is_zero(&value), zero, "{value}");
+        }
     }
 }

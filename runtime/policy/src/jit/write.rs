@@ -118,11 +118,15 @@ pub(super) fn inline_operations(predicate: &Predicate) -> usize {
         | Op::Recall { .. }
         | Op::Next { .. }
         | Op::IsPresent { .. } => true,
-        Op::Call { function, .. } => {
+        Op::Call { function, first, count, .. } => {
+            // A text is tested here for a literal alone; for any other it is the function that does it.
+            let arguments = predicate.argument_slice(*first, *count);
+            let literal = matches!(arguments.last(), Some(Operand::Const(_)));
             let function = predicate.functions.get(usize::from(function.0));
-            function.is_some_and(|f| {
-                let tests = ["startsWith", "endsWith", "contains", "matches", "size"];
-                f.name.starts_with('_') || tests.contains(&f.name)
+            function.is_some_and(|f| match f.name {
+                "size" => true,
+                "startsWith" | "endsWith" | "contains" | "matches" => literal,
+                name => name.starts_with('_'),
             })
         }
         _ => false,

@@ -10,11 +10,13 @@ use bumpalo::Bump;
 use mxcp_policy::agreement::Ways;
 use mxcp_policy::datum::{Datum, Instant, List, Symbols};
 use mxcp_policy::interpret::{Inputs, Outcome, Request};
-use mxcp_policy::jit::{self, Verdict};
+use mxcp_policy::jit::{self, Compiled, Verdict};
 use mxcp_policy::predicate::Predicate;
 use mxcp_policy::reads::reads;
 use mxcp_policy::verify::{Layout, verify};
-use mxcp_schemas::bundle::code::Program;
+use mxcp_schemas::bundle::code::{
+    Depends, FuncId, Input, InputId, Kind, Op, Operand, Program, Reg, Slot,
+};
 use proptest::prelude::*;
 
 const LAYOUT: Layout = Layout { user: 3, params: 3, response: true };
@@ -200,4 +202,51 @@ fn absent_inputs_are_never_read() {
     let arena = Bump::new();
     assert_eq!(predicate.verdict(&inputs, &[], &arena), Some(Verdict::Unsure));
     assert!(matches!(predicate.evaluate(&inputs, &arena), Outcome::Error(_)));
+}
+
+/// Memory is written before it is executed, and never both at once.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_can_be_written_and_executed() {
+    let mut symbols = Symbols::default();
+    let programs = [random::program(&[1, 1, 1, 1]), random::program(&[7, 9, 3, 200, 41, 6])];
+    let linked: Vec<Predicate> = programs
+        .iter()
+        .map(|program| Predicate::link(program, &LAYOUT, &mut symbols).unwrap())
+        .collect();
+    jit::compile_all(&linked).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let open: Vec<&str> = maps.lines().filter(|line| line.contains(" rwx")).collect();
+    assert!(open.is_empty(), "{open:#?}");
+    assert!(maps.lines().any(|line| line.contains(" r-x") && !line.contains(['/', '['])), "{maps}");
+}
+
+/// `math.isNaN(d)` is one call of what the interpreter calls, too.
+#[test]
+fn a_call_alone_is_left_to_the_interpreter() {
+    let program = Program {
+        registers: 1,
+        inputs: vec![Input { slot: Slot::Param(2), kind: Kind::Double }],
+        constants: Vec::new(),
+        functions: vec!["math.isNaN".to_owned()],
+        arguments: vec![Operand::Input(InputId(0))],
+        parts: 0,
+        code: vec![
+            Op::Call { dst: Reg(0), function: FuncId(0), first: 0, count: 1 },
+            Op::Return { src: Operand::Reg(Reg(0)) },
+        ],
+        kinds: vec![Kind::Bool, Kind::Any],
+        spans: vec![(0, 0); 2],
+        depends: Depends { params: true, ..Depends::default() },
+        cost: 1,
+    };
+    verify(&program, &LAYOUT).unwrap();
+    let mut symbols = Symbols::default();
+    let predicate = Predicate::link(&program, &LAYOUT, &mut symbols).unwrap();
+    let left = Compiled { compiled: 0, interpreted: 1 };
+    assert_eq!(jit::compile([&predicate]).unwrap(), left);
+    let world = world(&symbols, 0);
+    let arena = Bump::new();
+    assert_eq!(predicate.verdict(&world.inputs(), &[], &arena), None);
+    assert_eq!(predicate.evaluate(&world.inputs(), &arena), Outcome::False);
 }

@@ -131,8 +131,9 @@ impl Filter {
     /// # Errors
     /// When a value cannot be written as a literal.
     pub(super) fn condition(&self) -> Result<String, FilterError> {
-        // A line that is no record reads as a row of nothing but nulls.
-        let mut all = vec!["record_id IS NOT NULL".to_owned()];
+        // A line that is no record reads as a row of nothing but nulls; MXCP's earliest records had no
+        // identifiers.
+        let mut all = vec!["coalesce(record_id, operation_name) IS NOT NULL".to_owned()];
         for (kind, name) in self.names() {
             let (word, name) = (kind.as_str(), literal(kind.as_str(), name)?);
             all.push(format!("operation_type = '{word}' AND operation_name = {name}"));
@@ -197,7 +198,7 @@ impl Filter {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
-        text("record_id").is_some()
+        text("record_id").or(name).is_some()
             && self.names().all(|(wanted, of)| kind == Some(wanted.as_str()) && name == Some(of))
             && match self.operation_type {
                 Some(wanted) => kind == Some(wanted.as_str()),

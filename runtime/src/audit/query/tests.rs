@@ -15,6 +15,9 @@ use crate::audit::{CallId, Config, Trail};
 /// A record of MXCP's own, as its JSONL writer has it.
 const LEGACY: &str = r#"{"schema_name": "mxcp.endpoints", "schema_version": 1, "record_id": "9b2d3c1e-0000-4000-8000-000000000000", "timestamp": "2025-01-01T00:00:00+02:00", "operation_type": "tool", "operation_name": "old_tool", "operation_status": "success", "duration_ms": 5, "caller_type": "stdio", "user_id": "ann", "session_id": null, "trace_id": null, "input_data": {"a": 1}, "output_data": null, "error": null, "policies_evaluated": [], "policy_decision": null, "policy_reason": null, "business_context": {}, "prev_hash": null, "record_hash": null, "signature": null}"#;
 
+/// A record of MXCP's from before records had identifiers.
+const EARLIEST: &str = r#"{"timestamp": "2024-05-01T10:00:00.000001+00:00", "caller": "http", "type": "tool", "name": "first_tool", "input_json": "{\"a\": [1, \"x\"]}", "duration_ms": 7, "policy_decision": "deny", "reason": "Not yours", "status": "error", "error": "Not yours"}"#;
+
 fn log(path: &Path) -> Log {
     Log::open(path, None).unwrap()
 }
@@ -47,6 +50,36 @@ fn the_newest_records_come_first_from_all_files() {
     let old = all(&place.path, &Filter { user: Some("ann".into()), ..Filter::default() }, None);
     assert_eq!(old[0]["input_data"], json!({"a": 1}));
     assert_eq!(old[0]["timestamp"], "2025-01-01T00:00:00+02:00");
+}
+
+#[test]
+fn the_earliest_records_of_mxcps_are_read_like_the_others() {
+    let place = place();
+    let trail = Trail::open(&Config::new(&place.path)).unwrap();
+    let odd = r#"{"timestamp": "2024-05-01T10:00:01+00:00", "type": "tool", "name": "odd", "input_json": "no JSON"}"#;
+    fs::write(&place.path, format!("{EARLIEST}\n{odd}\n{LEGACY}\n{{}}\n7\n")).unwrap();
+    let expected = ["old_tool", "odd", "first_tool"];
+    assert_eq!(names(&place.path, &Filter::default(), None), expected, "nothing else is there");
+    append(&trail, "new").unwrap();
+    assert_eq!(names(&place.path, &Filter::default(), None), [&["new"], &expected[..]].concat());
+    let denied = Filter {
+        tool: Some("first_tool".into()),
+        policy: Policy::parse("deny"),
+        status: Some(OperationStatus::Error),
+        until: "2024-05-01T11:00:00Z".parse().ok(),
+        ..Filter::default()
+    };
+    let found = all(&place.path, &denied, None).remove(0);
+    assert_eq!(found["input_data"], json!({"a": [1, "x"]}));
+    assert_eq!((&found["caller_type"], &found["duration_ms"]), (&json!("http"), &json!(7)));
+    assert_eq!((&found["policy_reason"], &found["record_id"]), (&json!("Not yours"), &Value::Null));
+    let stats = log(&place.path).stats(&Filter::default()).unwrap();
+    let first = stats.endpoints.iter().find(|of| of.operation_name == "first_tool").unwrap();
+    assert_eq!((first.numbers.denials, first.numbers.p50_ms), (1, Some(7.0)));
+    let export = place.path.with_file_name("all.csv");
+    let mut log = Log::open(&place.path, Some(&export)).unwrap();
+    log.export(&Filter::default(), None, Format::Csv, &export).unwrap();
+    assert_eq!(fs::read_to_string(export).unwrap().lines().count(), 5);
 }
 
 #[test]

@@ -13,8 +13,8 @@ fn runs(path: &Path, counts: &[usize]) {
     }
 }
 
-fn trusted() -> Option<PublicKey> {
-    Some(signer("07").public())
+fn trusted() -> [PublicKey; 1] {
+    [signer("07").public()]
 }
 
 #[test]
@@ -33,9 +33,9 @@ fn every_record_is_proved_by_every_checkpoint_that_speaks_of_it() {
                 continue;
             }
             let proof = proof.unwrap();
-            let shown = proof.check(trusted()).unwrap();
+            let shown = proof.check(&trusted()).unwrap();
             assert!(shown.statement.starts_with(&format!("record {seq} is in")), "{shown:?}");
-            assert_eq!(proof.check(Some(other)), Err(ProofError::Unsigned(*of)));
+            assert_eq!(proof.check(&[other]), Err(ProofError::Unsigned(*of)));
             let text = serde_json::to_string(&proof).unwrap();
             assert_eq!(serde_json::from_str::<Proof>(&text).unwrap(), proof);
         }
@@ -61,7 +61,7 @@ fn a_proof_that_was_changed_shows_nothing() {
             checkpoint: checkpoint.to_owned(),
             path: path.to_owned(),
         };
-        proof.check(trusted()).unwrap_err()
+        proof.check(&trusted()).unwrap_err()
     };
     let forged = record.replace("tool_1", "tool_9");
     assert!(matches!(altered(&forged, &checkpoint, &path), ProofError::Record(_)));
@@ -86,7 +86,7 @@ fn later_checkpoints_extend_earlier_ones() {
     for (i, (_, one)) in kept.iter().enumerate() {
         for (_, other) in kept.iter().skip(i) {
             let proof = prove_consistency(&place.path, other, one).unwrap();
-            let shown = proof.check(trusted()).unwrap();
+            let shown = proof.check(&trusted()).unwrap();
             assert!(shown.statement.contains("speaks of everything"), "{shown:?}");
         }
     }
@@ -100,9 +100,27 @@ fn later_checkpoints_extend_earlier_ones() {
     };
     let earlier = String::from_utf8(theirs[1].1.clone()).unwrap();
     let spliced = Proof::Consistency { earlier, later, path };
-    assert_eq!(spliced.check(trusted()), Err(ProofError::Strange));
+    assert_eq!(spliced.check(&trusted()), Err(ProofError::Strange));
     let mixed = prove_consistency(&place.path, &theirs[1].1, &theirs[4].1);
     assert!(matches!(mixed, Err(ProveError::Inconsistent(_))), "{mixed:?}");
+}
+
+/// Whoever trusts both keys is shown that nothing was lost when one replaced the other.
+#[test]
+fn proofs_lead_across_a_change_of_keys() {
+    let (place, old, new) = (place(), signer("07"), signer("08"));
+    write(&signed(&place.path, &old), 3);
+    let mut config = signed(&place.path, &new);
+    config.signing.as_mut().unwrap().previous = Some(old.clone());
+    write(&config, 3);
+    let kept = checkpoints(&place.path).unwrap();
+    let (first, last) = (&kept[0], &kept[kept.len() - 1]);
+    let proof = prove_consistency(&place.path, &first.1, &last.1).unwrap();
+    let both = [new.public(), old.public()];
+    assert_eq!(proof.check(&both).unwrap().public_keys, [old.public(), new.public()]);
+    assert_eq!(proof.check(&both[..1]), Err(ProofError::Unsigned(first.0)));
+    assert_eq!(proof.check(&both[1..]), Err(ProofError::Unsigned(last.0)));
+    assert_eq!(proof.check(&[]).unwrap().public_keys, []);
 }
 
 #[test]
@@ -123,10 +141,10 @@ fn proofs_outlive_what_retention_deletes_and_do_not_cross_a_gap() {
     let old = &kept[3].1;
     for seq in 7..=11 {
         let proof = prove_inclusion(&place.path, &Wanted::Seq(seq), Some(old)).unwrap();
-        proof.check(trusted()).unwrap();
+        proof.check(&trusted()).unwrap();
     }
     let proof = prove_consistency(&place.path, &kept[2].1, &kept[3].1).unwrap();
-    proof.check(trusted()).unwrap();
+    proof.check(&trusted()).unwrap();
     let within = prove_consistency(&place.path, &kept[0].1, &kept[3].1);
     assert!(matches!(within, Err(ProveError::Deleted)), "{within:?}");
 

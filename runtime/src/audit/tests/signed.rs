@@ -126,7 +126,7 @@ fn a_cut_tail_is_found_by_a_checkpoint_kept_elsewhere() {
     // Other records in place of those that were cut.
     write(&Config::new(&place.path), 9);
     let problem = verify(&place.path, &options).unwrap().problems.remove(0);
-    assert_eq!((problem.seq, problem.fault), (6, Fault::Contradicted));
+    assert_eq!((problem.seq, problem.fault), (6, Fault::Contradicted(Witness::Checkpoint)));
 
     let torn = Options { checkpoints: b"{}\n".to_vec(), ..Options::default() };
     let error = verify(&place.path, &torn).unwrap_err();
@@ -158,6 +158,75 @@ fn a_key_hands_over_to_the_next() {
         assert!(problem.to_string().contains("did not hand over"), "{problem}");
     }
     assert_eq!(verify(&place.path, &with_key(&stranger)).unwrap().problems, []);
+}
+
+/// Somebody without the key writes in between, and then the sidecar is lost: the next key still knows
+/// from whom it takes over.
+#[test]
+fn a_key_is_not_forgotten_by_who_has_none() {
+    for loses_head in [None, Some(1), Some(2)] {
+        let (place, old, new) = (place(), signer("07"), signer("08"));
+        write(&signed(&place.path, &old), 2);
+        let lose = |when| {
+            if loses_head == Some(when) {
+                std::fs::remove_file(Layout::new(&place.path).unwrap().head()).unwrap();
+            }
+        };
+        lose(1);
+        let expired = Config { retention_days: Some(0), ..Config::new(&place.path) };
+        write(&expired, 2);
+        assert!(!names(&place.path).contains(&"tombstone".to_owned()));
+        lose(2);
+        let mut config = signed(&place.path, &new);
+        config.signing.as_mut().unwrap().previous = Some(old.clone());
+        write(&config, 2);
+        let report = verify(&place.path, &with_key(&old)).unwrap();
+        assert!(
+            !report.problems.iter().any(|problem| matches!(problem.fault, Fault::Unsigned(_))),
+            "{:?}",
+            report.problems
+        );
+        assert_eq!(report.public_key, Some(new.public()), "lost: {loses_head:?}");
+    }
+}
+
+#[test]
+fn checkpoints_kept_across_a_change_of_keys_are_all_believed() {
+    let (place, old, new) = (place(), signer("07"), signer("08"));
+    let kept = place.path.with_file_name("checkpoints");
+    let sink: Arc<dyn CheckpointSink> = Arc::new(FileSink(kept.clone()));
+    let mut first = signed(&place.path, &old);
+    first.signing.as_mut().unwrap().sink = Some(Arc::clone(&sink));
+    write(&first, 2);
+    let mut second = signed(&place.path, &new);
+    let signing = second.signing.as_mut().unwrap();
+    (signing.previous, signing.sink) = (Some(old.clone()), Some(sink));
+    write(&second, 2);
+    let checkpoints = std::fs::read(&kept).unwrap();
+    assert!(checkpoints.split(|byte| *byte == b'\n').count() > 2);
+    for key in [&old, &new] {
+        let options = Options { checkpoints: checkpoints.clone(), ..with_key(key) };
+        assert_eq!(verify(&place.path, &options).unwrap().problems, []);
+    }
+}
+
+#[test]
+fn who_has_no_key_deletes_nothing_from_a_signed_trail() {
+    let (place, key) = (place(), signer("07"));
+    for _ in 0..3 {
+        write(&signed(&place.path, &key), 2);
+    }
+    for (segment, days) in segments(&place.path).iter().zip([200, 150]) {
+        age(&place.path, segment, days);
+    }
+    let layout = Layout::new(&place.path).unwrap();
+    assert_eq!(retention::expired(&layout, 90, Timestamp::now()).unwrap().segments.len(), 1);
+    write(&Config { retention_days: Some(90), ..Config::new(&place.path) }, 1);
+    assert_eq!(retention::expired(&layout, 90, Timestamp::now()).unwrap().segments.len(), 1);
+    assert_eq!(verify(&place.path, &with_key(&key)).unwrap().problems, []);
+    write(&Config { retention_days: Some(90), ..signed(&place.path, &key) }, 1);
+    assert!(names(&place.path).contains(&"tombstone".to_owned()));
+    assert_eq!(verify(&place.path, &with_key(&key)).unwrap().problems, []);
 }
 
 /// Lets a segment look as if it had been begun that many days ago.

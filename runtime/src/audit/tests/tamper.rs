@@ -81,13 +81,42 @@ fn records_of_other_trails_are_named() {
     let (first, second) = (written(&one.path, 6), written(&two.path, 6));
     let (mine, theirs) = (lines(&first), lines(&second));
     let other = verify(&two.path, &Options::default()).unwrap().trail_id.unwrap();
-    for at in 1..6 {
+    for at in 0..6 {
         let mut spliced = mine.clone();
         spliced[at].clone_from(&theirs[at]);
         rewrite(&first, &spliced);
         let seq = at as u64 + 1;
         assert_eq!(problem(&one.path), (seq, seq, Fault::Foreign(other.clone())));
     }
+}
+
+#[test]
+fn another_trail_in_its_place_is_named() {
+    let (one, two) = (place(), place());
+    let (first, second) = (written(&one.path, 6), written(&two.path, 9));
+    let theirs = lines(&second);
+    let other = verify(&two.path, &Options::default()).unwrap().trail_id.unwrap();
+    rewrite(&first, &theirs);
+    assert_eq!(problem(&one.path), (1, 1, Fault::Foreign(other)));
+}
+
+/// Whoever recomputes all hashes is found by the sidecar, unless that is changed as well.
+#[test]
+fn a_trail_that_was_written_anew_is_not_what_its_sidecar_knows() {
+    let place = place();
+    let segment = written(&place.path, 4);
+    let mut forged = Vec::new();
+    let mut chain: Option<chain::Chain> = None;
+    for line in lines(&segment) {
+        let record = chain::open(line.trim_ascii_end()).unwrap();
+        let chain = chain.get_or_insert_with(|| chain::Chain::new(record.trail_id.to_owned()));
+        let body = String::from_utf8(record.body.to_vec()).unwrap().replace("tool_1", "tool_x");
+        let start = forged.len();
+        forged.extend_from_slice(body.as_bytes());
+        chain.seal(&mut forged, start, None);
+    }
+    std::fs::write(&segment.path, forged).unwrap();
+    assert_eq!(problem(&place.path), (4, 4, Fault::Contradicted(Witness::Sidecar)));
 }
 
 #[test]

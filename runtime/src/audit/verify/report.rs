@@ -78,8 +78,8 @@ pub enum Fault {
     Cut(u64, Witness),
     /// A record that must be signed is not, or not rightly: why.
     Unsigned(String),
-    /// A checkpoint that was kept elsewhere knows another record of this number.
-    Contradicted,
+    /// Somebody knows another record of this number.
+    Contradicted(Witness),
     /// No whole record can be found there.
     Overlong,
 }
@@ -186,7 +186,12 @@ impl fmt::Display for Fault {
                 write!(f, "the trail was cut: a checkpoint knows record {seq}")
             }
             Self::Unsigned(why) => write!(f, "what should vouch for the trail does not: {why}"),
-            Self::Contradicted => f.write_str("a checkpoint kept elsewhere knows another record"),
+            Self::Contradicted(Witness::Checkpoint) => {
+                f.write_str("a checkpoint kept elsewhere knows another record")
+            }
+            Self::Contradicted(Witness::Sidecar) => {
+                f.write_str("the trail's sidecar knows another record")
+            }
             Self::Overlong => f.write_str("there is no end of a line within the greatest length"),
         }
     }

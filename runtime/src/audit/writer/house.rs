@@ -40,7 +40,7 @@ impl Writer {
     pub(super) fn keep_house(&mut self, now: Instant) {
         if now >= self.refusals_due {
             self.refusals_due = now + Duration::from_millis(REFUSALS_MS);
-            self.shared.refusals.flush(|body| self.shared.offer(body).is_ok());
+            self.say_refusals();
         }
         self.recover(now);
         self.checkpoint(false);
@@ -53,11 +53,27 @@ impl Writer {
         if self.head.unsynced && now >= self.head.synced + Duration::from_millis(HEAD_SYNC_MS) {
             self.head.synced = now;
             self.attempt("sync its head", |writer| {
-                writer.sidecar.sync()?;
+                // After a failure nobody knows what of it is on disk: it is written again.
+                writer.sidecar.sync().inspect_err(|_| writer.head.stale = true)?;
                 writer.head.unsynced = false;
                 Ok(())
             });
         }
+    }
+
+    /// Hands the sums of refusals over to be written. While nothing can be written they go on being
+    /// summed, and while some wait that failed to be written no further ones join them: of both there
+    /// are never more than one flush has.
+    fn say_refusals(&mut self) {
+        if self.retry_at.is_some() {
+            return;
+        }
+        if self.unsaid.is_empty() {
+            return self.shared.refusals.flush(|body| self.shared.offer(body).is_ok());
+        }
+        let kept = std::mem::take(&mut self.unsaid);
+        let left = kept.into_iter().filter_map(|body| self.shared.offer(body).err());
+        self.unsaid = left.collect();
     }
 
     /// Tries again what failed when nobody calls, so that whoever watches the trail's health sees
@@ -139,6 +155,15 @@ impl Writer {
         let Some(days) = self.retention.days else { return Ok(()) };
         let expired = retention::expired(&self.layout, days, Timestamp::now())?;
         if expired.is_empty() {
+            return Ok(());
+        }
+        if let (None, Some(key)) = (&self.voice, self.sidecar.key()) {
+            // Who trusts that key would never again find the trail in order.
+            tracing::warn!(
+                key,
+                "segments have expired, and stay: the key that signs the trail is \
+                needed to say so in it"
+            );
             return Ok(());
         }
         let event = retention::tombstone(&self.layout, &expired, days)?;

@@ -58,8 +58,8 @@ struct Ticket {
 pub(super) enum Stopped {
     /// the person reads it: nobody knows whether the redirect URI is the client's
     Here(OAuthError),
-    /// the client is told
-    There(Response),
+    /// the client is told, by this code
+    There(&'static str, Response),
 }
 
 impl<E: Into<OAuthError>> From<E> for Stopped {
@@ -144,7 +144,8 @@ async fn read(issuer: &Issuer, visitor: &Visitor, form: &Form) -> Result<(Client
     let (challenge, scopes) = details.map_err(|error| {
         let parameters = [("error", error.code), ("error_description", &*error.description)];
         let state = state.filter(|state| state.len() <= STATE_MAX_BYTES);
-        Stopped::There(answer(&redirect_uri, state, &visitor.base_url, &parameters))
+        let told = answer(&redirect_uri, state, &visitor.base_url, &parameters);
+        Stopped::There(error.code, told)
     })?;
     let asked = Asked {
         client_id: client.id.clone(),

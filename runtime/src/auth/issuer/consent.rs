@@ -65,6 +65,20 @@ pub(super) async fn post(
     Ok(browser.set_on(to))
 }
 
+/// Records that a login which a person wants cannot begin, and tells the client.
+async fn put_off(
+    issuer: &Issuer,
+    visitor: &Visitor,
+    asked: &Asked,
+    reason: &str,
+    description: &str,
+) -> Result<Response, OAuthError> {
+    let ip = visitor.ip();
+    let recorded = Recorded { id: Some(&asked.client_id), ip: Some(&ip) };
+    issuer.record(AuthStep::Refused, Some(reason), recorded, None, None, None).await?;
+    Ok(asked.refuse("temporarily_unavailable", description))
+}
+
 /// Begins the login at the provider.
 async fn begin(
     issuer: &Arc<Issuer>,
@@ -78,7 +92,7 @@ async fn begin(
         Err(error) => {
             tracing::error!(%error, "the identity provider cannot be used");
             let text = "the identity provider cannot be reached";
-            return Ok(asked.refuse("temporarily_unavailable", text));
+            return put_off(issuer, visitor, &asked, "provider: unreachable", text).await;
         }
     };
     let (state, owner) = (Digest::of(&login.state), browser.digest);
@@ -93,7 +107,7 @@ async fn begin(
         Begun::Done => Ok(redirect(&url)),
         Begun::Full => {
             let text = "too many logins are under way; try again later";
-            Ok(refused.refuse("temporarily_unavailable", text))
+            put_off(issuer, visitor, &refused, "too_many_logins", text).await
         }
     }
 }

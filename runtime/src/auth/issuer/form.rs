@@ -1,5 +1,7 @@
 //! Parameters of OAuth requests: the query of a URL, or a form.
 
+use std::fmt;
+
 use url::form_urlencoded;
 
 use super::reply::OAuthError;
@@ -8,10 +10,17 @@ use super::reply::OAuthError;
 const PARAMETERS_MAX: usize = 64;
 
 /// Parameters, each at most once. One without a value counts as absent (RFC 6749 §3.1).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Form {
     parameters: Vec<(String, String)>,
     twice: Option<String>,
+}
+
+/// Codes, secrets and verifiers are among its values.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.parameters.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl Form {

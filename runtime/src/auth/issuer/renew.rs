@@ -129,6 +129,9 @@ impl Issuer {
             // Somebody else asked while this waited.
             return Ok(Renewal::Stands);
         }
+        if login.failed_lately(now) {
+            return Ok(Renewal::Unknown);
+        }
         let (id, naming) = (login.id.clone(), self.provider.naming());
         let row = self.store.read(move |desk| desk.grant(&id, naming, now)).await?;
         let Some(row) = row else {
@@ -144,7 +147,11 @@ impl Issuer {
         }
         match self.ask(&row, now).await? {
             Asked::Person(found) => self.keep(login, &row, *found, now).await,
-            Asked::Unknown => Ok(Renewal::Unknown),
+            Asked::Unknown => {
+                // The time now, not when it was asked: it may have kept silent for long.
+                login.failed(self.clock.now_s());
+                Ok(Renewal::Unknown)
+            }
             Asked::Over => {
                 self.end_by_provider(&row, "provider").await;
                 Ok(Renewal::Ended)

@@ -46,6 +46,7 @@ pub fn routes(issuer: Arc<Issuer>, reached: Reached, doors: Doors) -> Router {
         .route("/token", post(exchange))
         .route("/revoke", post(give_back))
         .route("/logout", post(leave))
+        .method_not_allowed_fallback(other_method)
         .with_state(door)
 }
 
@@ -72,12 +73,27 @@ impl Door {
     fn note(&self, visitor: &Visitor, error: &OAuthError) {
         self.issuer.refused(visitor, error.code);
     }
+
+    /// Adds a refusal to the sums for what OAuth has no code of its own for.
+    fn refuse(&self, visitor: &Visitor, unread: Unread) -> OAuthError {
+        self.issuer.refused(visitor, unread.reason);
+        unread.error
+    }
 }
 
 /// Whether a request comes from a page of ours, by the address that a trusted proxy gives us.
 fn is_own_page(visitor: &Visitor, headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
     visitor.is_forwarded && origin == Some(visitor.base_url.as_str())
+}
+
+/// A place of ours that is asked with a method which it does not have.
+async fn other_method((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = door.reached.visitor(peer, &parts.uri, &parts.headers);
+    door.issuer.refused(&visitor, "method");
+    let error = OAuthError::invalid_request("this is not asked for with that method");
+    OAuthError { status: 405, ..error }.response()
 }
 
 async fn describe((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
@@ -126,10 +142,11 @@ async fn introduce((State(door), ConnectInfo(peer)): Here, request: Request) -> 
         Ok(visitor) => visitor,
         Err(error) => return error.response(),
     };
-    let done = match read(body).await {
-        Ok(body) => register::post(&door.issuer, &visitor, &parts.headers, &body).await,
-        Err(error) => Err(error),
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return door.refuse(&visitor, unread).response(),
     };
+    let done = register::post(&door.issuer, &visitor, &parts.headers, &body).await;
     door.json(&visitor, done)
 }
 
@@ -176,9 +193,13 @@ impl Door {
         let media = media.and_then(|value| value.split(';').next()).unwrap_or_default();
         if !media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             let text = "the content type must be `application/x-www-form-urlencoded`";
-            return Err(OAuthError::invalid_request(text));
+            let error = OAuthError::invalid_request(text);
+            return Err(self.refuse(&visitor, Unread { reason: "media_type", error }));
         }
-        Ok((visitor, read(body).await?))
+        match read(body).await {
+            Ok(body) => Ok((visitor, body)),
+            Err(unread) => Err(self.refuse(&visitor, unread)),
+        }
     }
 
     fn json(&self, visitor: &Visitor, done: Result<Response, OAuthError>) -> Response {
@@ -193,7 +214,11 @@ impl Door {
 
     fn page(&self, visitor: &Visitor, done: Result<Response, Stopped>) -> Response {
         match done {
-            Ok(response) | Err(Stopped::There(response)) => response,
+            Ok(response) => response,
+            Err(Stopped::There(code, response)) => {
+                self.issuer.refused(visitor, code);
+                response
+            }
             Err(Stopped::Here(error)) => {
                 self.note(visitor, &error);
                 stopped(&error)
@@ -209,17 +234,21 @@ fn stopped(error: &OAuthError) -> Response {
     page::problem(status, "This login cannot go on", &error.description)
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, OAuthError> {
+/// Why there is no form, in the word that records use and in OAuth's.
+struct Unread {
+    reason: &'static str,
+    error: OAuthError,
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Unread> {
     let read = axum::body::to_bytes(body, BODY_MAX_BYTES);
+    let unread = |reason, status, text| {
+        let error = OAuthError { status, ..OAuthError::invalid_request(text) };
+        Err(Unread { reason, error })
+    };
     match tokio::time::timeout(Duration::from_millis(BODY_TIMEOUT_MS), read).await {
         Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(_)) => Err(OAuthError {
-            status: 413,
-            ..OAuthError::invalid_request("the body is too large or could not be read")
-        }),
-        Err(_) => Err(OAuthError {
-            status: 408,
-            ..OAuthError::invalid_request("the body did not come in time")
-        }),
+        Ok(Err(_)) => unread("body_size", 413, "the body is too large or could not be read"),
+        Err(_) => unread("slow_body", 408, "the body did not come in time"),
     }
 }

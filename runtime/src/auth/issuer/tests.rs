@@ -2,6 +2,7 @@
 
 mod attacks;
 mod flow;
+mod refusals;
 mod renewal;
 mod stub;
 mod world;

@@ -386,3 +386,44 @@ async fn the_server_stops_when_told() {
     tokio::time::timeout(Duration::from_secs(5), server.ended).await.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
 }
+
+fn broken() -> Answer {
+    panic!("on purpose")
+}
+
+#[tokio::test]
+async fn a_fault_of_the_server_is_in_the_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = Trail::open(&crate::audit::Config::new(folder.path().join("logs.jsonl"))).unwrap();
+    let around = Around { trail: trail.clone(), redactor: Redactor::default(), pool: None };
+    let runtime = Arc::new(Runtime::new(Linked::new(contents(), "d1".into()).unwrap(), around));
+    let principal = Arc::new(runtime.principal(r#"{"user_id":"ada"}"#).unwrap());
+    let address = IpAddr::from([127, 0, 0, 1]);
+    let callers = Callers::Everybody { principal: Arc::clone(&principal), operator: false };
+    let http = Arc::new(Http {
+        server: Arc::new(Server::new(runtime, true)),
+        doors: Doors::new(address, None).unwrap(),
+        reached: Reached::directly(None),
+        callers,
+        tls: None,
+    });
+    let headers = Arc::default();
+    let visit = Visit { http, address, headers, principal, operator: false, vouched: None };
+    let response = visit.settle(tokio::spawn(async { broken() }).await).await;
+    assert_eq!(response.status(), 500);
+    trail.close();
+    let found: Vec<Value> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .flat_map(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["error"], &found[0]["user_id"]),
+        (&json!("internal error"), &json!("ada"))
+    );
+}

@@ -107,7 +107,8 @@ pub(super) fn parameters(lift: &mut Lift<'_>, node: &Node) -> Vec<Parameter> {
                 .help
                 .push("names begin with a letter or `_`, then letters, digits and `_`".to_owned());
         }
-        if let Some(earlier) = parameters.iter().find(|p| p.name.value.eq_ignore_ascii_case(&name.value))
+        if let Some(earlier) =
+            parameters.iter().find(|p| p.name.value.eq_ignore_ascii_case(&name.value))
         {
             let (known, earlier) = (earlier.name.value.clone(), earlier.name.span);
             let file = lift.file;

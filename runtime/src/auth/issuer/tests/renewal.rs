@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::stub::Mood;
 use super::world::{Tokens, World};
-use crate::auth::login::{RECHECK_S, RECHECK_SOON_S};
+use crate::auth::login::{RECHECK_S, RECHECK_SOON_S, RETRY_S};
 
 #[tokio::test]
 async fn a_lost_reply_is_given_again_and_a_stolen_token_ends_the_login() {
@@ -70,6 +70,41 @@ async fn a_hundred_calls_with_an_expired_provider_token_cause_one_refresh() {
     }
     assert_eq!(world.stub.refreshes.load(Ordering::SeqCst), 1);
     assert_eq!(world.stub.identities.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_ask_a_provider_that_is_down_once() {
+    let world = Arc::new(World::new().await);
+    let tokens = world.tokens().await;
+    world.stub.is(Mood::Down);
+    world.clock.advance(RECHECK_S);
+    let before = world.stub.identities.load(Ordering::SeqCst);
+    let calls = (0..100).map(|_| {
+        let (world, token) = (Arc::clone(&world), tokens.access.clone());
+        tokio::spawn(async move { world.knock(&token).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 503);
+    }
+    assert_eq!(world.stub.identities.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn a_token_that_the_provider_alone_can_read_is_asked_about_again_and_not_refused() {
+    let world = World::new().await;
+    let admission = world.verifying();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", "Bearer opaque".parse().unwrap());
+    let uri = http::Uri::from_static("/mcp");
+    let asked = || world.stub.identities.load(Ordering::SeqCst);
+    for (after, questions) in [(0, 1), (59, 1), (2, 2), (61, 3)] {
+        world.clock.advance(after);
+        admission.admit(&uri, &headers).await.unwrap();
+        assert_eq!(asked(), questions, "after {after} s more");
+    }
+    world.stub.is(Mood::Revoked);
+    world.clock.advance(61);
+    assert!(admission.admit(&uri, &headers).await.is_err());
 }
 
 #[tokio::test]
@@ -140,6 +175,9 @@ async fn a_provider_that_revokes_ends_the_login_and_one_that_is_down_does_not() 
     let down = world.rpc(&tokens.access, "prompts/list", serde_json::json!({})).await;
     assert_eq!((down.status, down.header("retry-after")), (503, Some("5")));
     world.stub.is(Mood::TokensRefused);
+    // It is not asked again before clients were told to come again.
+    assert_eq!(world.knock(&tokens.access).await, 503);
+    world.clock.advance(RETRY_S);
     assert_eq!(world.knock(&tokens.access).await, 200);
     assert_eq!(world.stub.refreshes.load(Ordering::SeqCst), 1);
     world.stub.is(Mood::Revoked);

@@ -167,6 +167,13 @@ impl Provider for Stub {
     }
 
     fn userinfo<'a>(&'a self, _: &'a Concealed<String>) -> Reply<'a, Person> {
-        Box::pin(async { Ok(self.person()) })
+        Box::pin(async {
+            self.identities.fetch_add(1, Ordering::SeqCst);
+            match self.mood() {
+                Mood::Well => Ok(self.person()),
+                Mood::Down => Err(down()),
+                Mood::TokensRefused | Mood::Revoked => Err(ProviderError::InvalidGrant),
+            }
+        })
     }
 }

@@ -14,10 +14,15 @@ use url::{Url, form_urlencoded};
 
 use super::stub::Stub;
 use crate::audit::{Config as TrailConfig, Trail, redact::Redactor};
-use crate::auth::admission::Admission;
+use crate::auth::admission::{Admission, Parts, Way};
+use crate::auth::cache::Cache;
+use crate::auth::claims::Mappings;
 use crate::auth::clock::Clock;
 use crate::auth::config::{AuthConfig, Kept, Mode, ProviderConfig, StaticClient};
+use crate::auth::fetch::{Fetcher, Rules};
+use crate::auth::provider::{Deployment, Provider};
 use crate::auth::start::start_issuer;
+use crate::auth::verifier::{Demands, Verifier};
 use crate::config::Concealed;
 use crate::mcp::server::Server;
 use crate::serve::{Around, Linked, Runtime};
@@ -93,6 +98,7 @@ pub(super) struct World {
     pub(super) stub: Arc<Stub>,
     pub(super) clock: Clock,
     pub(super) admission: Arc<Admission>,
+    runtime: Arc<Runtime>,
     folder: tempfile::TempDir,
     trail: Trail,
     stop: CancellationToken,
@@ -141,7 +147,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let http = Http {
-            server: Arc::new(Server::new(runtime, plan.stateless)),
+            server: Arc::new(Server::new(Arc::clone(&runtime), plan.stateless)),
             doors: Doors::new(address.ip(), None).unwrap(),
             reached: Reached { trusted: private_networks(), ..Reached::directly(None) },
             callers: Callers::Known(Arc::clone(&started.admission)),
@@ -149,7 +155,26 @@ impl World {
         };
         let stop = CancellationToken::new();
         tokio::spawn(run(listener, http, stop.clone()));
-        Self { address, stub, clock, admission: started.admission, folder, trail, stop }
+        Self { address, stub, clock, admission: started.admission, runtime, folder, trail, stop }
+    }
+
+    /// The same server as it would let in whoever brings a token of the provider's own, which userinfo
+    /// vouches for.
+    pub(super) fn verifying(&self) -> Admission {
+        let fetcher = Fetcher::new(Rules::default()).unwrap();
+        let deployment = Deployment { fetcher, clock: self.clock.clone() };
+        let provider: Arc<dyn Provider> = Arc::clone(&self.stub) as _;
+        let demands = Demands { allow_unaudienced: true, ..Demands::default() };
+        let verifier = Arc::new(Verifier::new(Arc::clone(&provider), &deployment, demands));
+        Admission::new(Parts {
+            runtime: Arc::clone(&self.runtime),
+            way: Way::Verifier { verifier, provider },
+            mappings: Mappings::default(),
+            required_scopes: Vec::new(),
+            cache: Arc::new(Cache::new(100)),
+            generation: 0,
+            clock: self.clock.clone(),
+        })
     }
 
     /// This server's URL.
@@ -161,8 +186,15 @@ impl World {
         format!("{}/mcp", self.base())
     }
 
-    /// All records of authentication so far, as `(step, reason)`.
+    /// All records of authentication so far.
     pub(super) fn records(&self) -> Vec<Value> {
+        let mut found = self.all_records();
+        found.retain(|record: &Value| record["operation_type"] == "auth");
+        found
+    }
+
+    /// All records so far.
+    pub(super) fn all_records(&self) -> Vec<Value> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(self.folder.path()).unwrap() {
             let path = entry.unwrap().path();
@@ -171,7 +203,6 @@ impl World {
                 found.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
             }
         }
-        found.retain(|record: &Value| record["operation_type"] == "auth");
         found
     }
 
