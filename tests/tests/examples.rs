@@ -100,7 +100,7 @@ fn weakened(line: &str) -> Vec<String> {
 fn definitions() -> Vec<String> {
     let inside = workspace::files().into_iter().filter_map(|path| {
         let path = path.strip_prefix("examples/clinic").ok()?.to_str()?.to_owned();
-        (path.contains('/') && path.ends_with(".yml")).then_some(path)
+        (path.contains('/') && path.strip_suffix(".yml").is_some()).then_some(path)
     });
     inside.collect()
 }
