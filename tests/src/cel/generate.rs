@@ -250,15 +250,7 @@ impl Generator {
         match kind {
             Kind::Bool => self.truth(depth),
             Kind::Int => self.int(depth),
-            Kind::Uint => {
-                let (a, b) = (self.of(Kind::Uint, depth), self.of(Kind::Uint, depth));
-                match self.below(7) {
-                    0 => format!("uint({})", self.of(Kind::Int, depth)),
-                    2 => format!("uint({})", self.of(Kind::Text, depth)),
-                    1 => format!("uint({})", self.of(Kind::Double, depth)),
-                    _ => format!("({a} {} {b})", self.pick(&["+", "-", "*", "/", "%"])),
-                }
-            }
+            Kind::Uint => self.uint(depth),
             Kind::Double => self.double(depth),
             Kind::Text => self.string(depth),
             Kind::Bytes => match self.below(2) {
@@ -296,6 +288,16 @@ impl Generator {
                     _ => format!("md[{}]", self.of(Kind::Text, depth)),
                 }
             }
+        }
+    }
+
+    fn uint(&mut self, depth: usize) -> String {
+        let (a, b) = (self.of(Kind::Uint, depth), self.of(Kind::Uint, depth));
+        match self.below(7) {
+            0 => format!("uint({})", self.of(Kind::Int, depth)),
+            2 => format!("uint({})", self.of(Kind::Text, depth)),
+            1 => format!("uint({})", self.of(Kind::Double, depth)),
+            _ => format!("({a} {} {b})", self.pick(&["+", "-", "*", "/", "%"])),
         }
     }
 
