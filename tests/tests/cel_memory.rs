@@ -16,7 +16,7 @@ use mxcp_policy::ty::Ty;
 use mxcp_policy::verify::Layout;
 use serde_json::json;
 
-const CONDITIONS: [&str; 26] = [
+const CONDITIONS: [&str; 27] = [
     "user.role != 'admin'",
     "'hr.read' in user.permissions",
     "user.permissions.exists(p, p in ['hr.read', 'hr.write'])",
@@ -40,7 +40,8 @@ const CONDITIONS: [&str; 26] = [
     "string(n) == '1' && int('12') == 12",
     "[n, n, 2].distinct().size() == 2 && lists.range(n) == [0]",
     "n == 1 ? s == 'abc' : s == 'x'",
-    "lists.range(60 * n).reverse().sort()[0] == 0 && lists.range(60 * n).sortBy(i, -i)[0] == 59",
+    "[24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, n].sort()[0] == 1",
+    "[24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, n].sortBy(i, -i)[0] == 24",
     "(user.role == 'nurse' || user.email.endsWith('x')) && n == 1",
     "[1, 2, 3].exists_one(x, x == n) && [[1], [2]].all(l, l.size() == 1)",
 ];
