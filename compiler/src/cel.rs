@@ -141,7 +141,7 @@ pub fn condition(
         found.push(finding);
         return (None, found);
     }
-    match cost::within_limit(&typed).and_then(|_| lower::lower(&typed)) {
+    match lower::lower_within_limit(&typed) {
         Ok(program) => (Some((program, typed)), found),
         Err(finding) => {
             found.push(*finding);

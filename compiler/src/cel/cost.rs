@@ -1,10 +1,15 @@
 //! What a condition may cost in the worst case, in steps of the interpreter, from the sizes that are
-//! declared: loops multiply, functions add what they look at. A condition over the limit is not
-//! built, and the error names the bound that would fix it.
+//! declared: loops multiply, functions add what they look at. It is an upper bound: an evaluation over
+//! values of the declared sizes never runs out of steps when it has as many. A condition over the limit
+//! is not built, and the error names the bound that would fix it.
 
-use mxcp_policy::function::{self, Cost};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mxcp_policy::function::{self, Cost, Extent};
 use mxcp_policy::interpret::MAX_STEPS;
 use mxcp_policy::ty::Ty;
+use mxcp_policy::value::KEYS_PER_STEP;
 
 use super::Finding;
 use super::ast::{Binary, Comprehension, ExprId, Kind, Literal};
@@ -20,41 +25,48 @@ pub const ASSUMED_ITEMS: u64 = 100;
 pub const ASSUMED_TEXT: u64 = 64;
 /// Bytes of a code point, for steps count bytes.
 const BYTES_PER_CODE_POINT: u64 = 4;
-/// Bytes of a text that are compared in a step.
-const BYTES_PER_STEP: u64 = mxcp_policy::value::BYTES_PER_STEP as u64;
-/// Bytes of a text that are searched in a step.
-const BYTES_PER_SCAN_STEP: u64 = function::BYTES_PER_SCAN_STEP as u64;
-/// Steps of a loop beside its body, for each element.
-const LOOP_STEPS: u64 = 4;
+/// Steps for each element of a loop that became one instruction: the element, and a member that it is
+/// compared with.
+const MEMBER_STEPS: u64 = 2;
+
+/// The instructions that were written for an expression.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Instructions {
+    /// how many there are: they are paid once, whichever of them run
+    pub count: u64,
+    /// those of loops, which are paid again for each element
+    pub loops: HashMap<ExprId, u64>,
+}
 
 /// The worst-case cost of an expression.
-pub fn steps(typed: &Typed) -> u64 {
-    Walk::new(typed, None).weight(typed.tree.root).steps
+pub(super) fn steps(typed: &Typed, written: &Instructions) -> u64 {
+    Walk::new(typed, written, None).total()
 }
 
 /// An error when the cost is over the limit.
 ///
 /// # Errors
 /// With the bound that would fix it, where one would.
-pub fn within_limit(typed: &Typed) -> Result<u64, Box<Finding>> {
-    let mut walk = Walk::new(typed, None);
-    let steps = walk.weight(typed.tree.root).steps;
+pub(super) fn within_limit(typed: &Typed, written: &Instructions) -> Result<(), Box<Finding>> {
+    let mut walk = Walk::new(typed, written, None);
+    let steps = walk.total();
     if steps <= MAX_COST_STEPS {
-        return Ok(steps);
+        return Ok(());
     }
     let range = typed.tree.get(typed.tree.root).range.clone();
     let (taken, limit) = (grouped(steps), grouped(MAX_COST_STEPS));
     let message = format!("the condition may take {taken} steps, and {limit} is the limit");
     let mut finding = Finding::new(&LIMIT, range, message);
     let bounds = walk.bounds;
+    let largest = |bounds: &[Bound], size| largest(typed, written, bounds, size);
     let enough = bounds.iter().find_map(|(bound, size)| {
-        let most = largest(typed, std::slice::from_ref(bound), *size)?;
+        let most = largest(std::slice::from_ref(bound), *size)?;
         Some(format!("declare `{}: {most}` or less for `{}`", bound.key, bound.path))
     });
     let together = || {
         let all: Vec<Bound> = bounds.iter().map(|(bound, _)| bound.clone()).collect();
         let size = bounds.iter().map(|(_, size)| *size).max()?;
-        let most = largest(typed, &all, size)?;
+        let most = largest(&all, size)?;
         let each: Vec<String> =
             all.iter().map(|b| format!("`{}: {most}` for `{}`", b.key, b.path)).collect();
         Some(format!("declare {} or less", each.join(" and ")))
@@ -80,11 +92,9 @@ fn grouped(number: u64) -> String {
 }
 
 /// The greatest size below `size` that brings the cost under the limit when all the bounds have it.
-fn largest(typed: &Typed, bounds: &[Bound], size: u64) -> Option<u64> {
-    let fits = |most: u64| {
-        let steps = Walk::new(typed, Some((bounds, most))).weight(typed.tree.root).steps;
-        steps <= MAX_COST_STEPS
-    };
+fn largest(typed: &Typed, written: &Instructions, bounds: &[Bound], size: u64) -> Option<u64> {
+    let fits =
+        |most: u64| Walk::new(typed, written, Some((bounds, most))).total() <= MAX_COST_STEPS;
     if !fits(1) {
         return None;
     }
@@ -96,197 +106,341 @@ fn largest(typed: &Typed, bounds: &[Bound], size: u64) -> Option<u64> {
     Some(good)
 }
 
-/// What an expression costs, and how large its value and the items of its value are.
-#[derive(Debug, Clone, Copy)]
+/// What an expression costs beside its instructions, and how large its value may be.
+#[derive(Debug, Clone)]
 struct Weight {
     steps: u64,
-    size: u64,
-    item: u64,
+    value: Extent,
+}
+
+/// A variable of a loop or of `cel.bind`.
+enum Local {
+    /// it has what its declaration says
+    Declared,
+    /// it was made
+    Made(Extent),
 }
 
 struct Walk<'t> {
     typed: &'t Typed,
+    written: &'t Instructions,
     /// sizes to take for some declarations instead of what they say
     instead: Option<(&'t [Bound], u64)>,
     /// the sizes that came from declarations, or that a declaration would set
     bounds: Vec<(Bound, u64)>,
-    locals: Vec<(&'t str, Weight)>,
+    locals: Vec<(&'t str, Local)>,
 }
 
 impl<'t> Walk<'t> {
-    const fn new(typed: &'t Typed, instead: Option<(&'t [Bound], u64)>) -> Self {
-        Self { typed, instead, bounds: Vec::new(), locals: Vec::new() }
+    const fn new(
+        typed: &'t Typed,
+        written: &'t Instructions,
+        instead: Option<(&'t [Bound], u64)>,
+    ) -> Self {
+        Self { typed, written, instead, bounds: Vec::new(), locals: Vec::new() }
+    }
+
+    fn total(&mut self) -> u64 {
+        self.weight(self.typed.tree.root).steps.saturating_add(self.written.count)
     }
 
     fn weight(&mut self, id: ExprId) -> Weight {
         let typed = self.typed;
-        let kind = &typed.tree.get(id).kind;
-        match kind {
-            Kind::Literal(literal) => Weight { steps: 1, size: literal_size(literal), item: 1 },
-            Kind::Ident(name) => {
-                let local = self.locals.iter().rev().find(|(known, _)| known == name);
-                match local.map(|(_, weight)| *weight) {
-                    Some(weight) => Weight { steps: 1, ..weight },
-                    None => self.declared(id, 1),
-                }
+        if self.is_declared(id) {
+            let steps = self.path_steps(id);
+            return Weight { steps, value: self.declared(id) };
+        }
+        match &typed.tree.get(id).kind {
+            Kind::Literal(literal) => Weight { steps: 0, value: literal_extent(literal) },
+            Kind::Ident(name) => match self.local(name) {
+                Some(Local::Made(value)) => Weight { steps: 0, value: value.clone() },
+                _ => Weight { steps: 0, value: self.declared(id) },
+            },
+            Kind::Select { operand, .. } => {
+                let of = self.weight(*operand);
+                self.part(id, &of)
             }
-            Kind::Select { operand, .. } | Kind::Has { operand, .. } => {
-                let steps = self.weight(*operand).steps;
-                self.declared(id, steps.saturating_add(1))
+            Kind::Has { operand, .. } if self.is_declared(*operand) => {
+                scalar(self.path_steps(*operand))
+            }
+            Kind::Has { operand, .. } => {
+                let of = self.weight(*operand);
+                scalar(of.steps.saturating_add(of.value.search_steps()))
             }
             Kind::Index { operand, index, .. } => {
                 let (of, by) = (self.weight(*operand), self.weight(*index));
-                // A map that was made during evaluation is searched.
-                let steps = of.steps.saturating_add(by.steps).saturating_add(of.size.min(64) + 1);
-                let weight = self.declared(id, steps);
-                Weight { size: weight.size.max(of.item), ..weight }
+                self.part(id, &of).more(by.steps)
             }
-            Kind::Unary(_, operand) => self.weight(*operand).more(1),
-            Kind::Binary { op, left, right, .. } => self.binary(*op, *left, *right),
+            Kind::Unary(_, operand) => scalar(self.weight(*operand).steps),
+            Kind::Binary { op: Binary::And | Binary::Or, left, right, .. } => {
+                scalar(self.weight(*left).steps.saturating_add(self.weight(*right).steps))
+            }
+            Kind::Binary { op, left, right, .. } => {
+                let name = op.function().unwrap_or(match op {
+                    Binary::Equal => "_==_",
+                    Binary::NotEqual => "_!=_",
+                    _ => "@in",
+                });
+                self.call(id, name, [*left, *right])
+            }
             Kind::Ternary { condition, yes, no } => {
                 let asked = self.weight(*condition).steps;
                 let (a, b) = (self.weight(*yes), self.weight(*no));
-                Weight {
-                    steps: asked.saturating_add(a.steps.max(b.steps)).saturating_add(3),
-                    size: a.size.max(b.size),
-                    item: a.item.max(b.item),
-                }
+                Weight { steps: a.steps.max(b.steps), value: a.value.or(&b.value) }.more(asked)
             }
-            Kind::Call { target, args, .. } => self.call(id, *target, args),
-            Kind::List(items) => {
-                let parts: Vec<Weight> = items.iter().map(|(id, _)| self.weight(*id)).collect();
-                gathered(&parts, items.len() as u64)
+            Kind::Call { target, args, .. } => {
+                let name = typed.functions.get(&id).map_or("", String::as_str);
+                let receiver = target.filter(|_| !name.contains('.'));
+                self.call(id, name, receiver.into_iter().chain(args.iter().copied()))
             }
-            Kind::Map(entries) => {
-                let mut parts = Vec::with_capacity(entries.len() * 2);
-                for (key, value, _) in entries {
-                    parts.extend([self.weight(*key), self.weight(*value)]);
-                }
-                // A key is compared with those before it.
-                let count = entries.len() as u64;
-                gathered(&parts, count).more(count.saturating_mul(count) / 2)
-            }
+            Kind::List(items) => self.list(items),
+            Kind::Map(entries) => self.map(entries),
             Kind::Comprehension { kind, over, variables, filter, body } => {
-                self.comprehension(*kind, *over, variables, *filter, *body)
+                self.comprehension(id, *kind, *over, variables, *filter, *body)
             }
             Kind::Bind { name, value, body } => {
                 let value = self.weight(*value);
-                self.locals.push((name, value));
+                let local = Extent { literal: false, ..value.value };
+                self.locals.push((name, Local::Made(local)));
                 let body = self.weight(*body);
                 self.locals.pop();
                 body.more(value.steps)
             }
-            Kind::Invalid => Weight { steps: 1, size: 1, item: 1 },
+            Kind::Invalid => scalar(0),
         }
     }
 
-    fn binary(&mut self, op: Binary, left: ExprId, right: ExprId) -> Weight {
-        let (a, b) = (self.weight(left), self.weight(right));
-        let both = a.steps.saturating_add(b.steps).saturating_add(2);
-        let looked = match op {
-            Binary::In => b.size.saturating_mul(1 + b.item / BYTES_PER_STEP),
-            _ if is_text(self.typed.ty(left)) => a.size.min(b.size) / BYTES_PER_STEP,
-            Binary::Add => a.size.saturating_add(b.size),
-            Binary::And | Binary::Or => 0,
-            _ => a.size.min(b.size),
-        };
-        let size = if op == Binary::Add { a.size.saturating_add(b.size) } else { 1 };
-        Weight { steps: both.saturating_add(looked), size, item: a.item.max(b.item) }
+    fn local(&self, name: &str) -> Option<&Local> {
+        self.locals.iter().rev().find(|(known, _)| *known == name).map(|(_, local)| local)
     }
 
-    fn call(&mut self, id: ExprId, target: Option<ExprId>, args: &[ExprId]) -> Weight {
-        let name = self.typed.functions.get(&id).map_or("", String::as_str);
-        let receiver = target.filter(|_| !name.contains('.'));
-        let parts: Vec<Weight> = receiver.iter().chain(args).map(|arg| self.weight(*arg)).collect();
-        let steps = parts.iter().fold(2_u64, |all, part| all.saturating_add(part.steps));
-        let sum = parts.iter().fold(0_u64, |all, part| all.saturating_add(part.size));
-        let product = parts
-            .iter()
-            .fold(1_u64, |all, part| all.saturating_mul(part.size.max(1).saturating_add(1)));
-        let looked = match function::find(name).map_or(Cost::Linear, |function| function.cost) {
-            Cost::Constant => 0,
-            Cost::Scan => sum / BYTES_PER_SCAN_STEP,
-            Cost::Linear => sum,
-            Cost::Product => product,
+    /// Whether a value is an input, or a part of one that is reached by fields and elements alone.
+    fn is_declared(&self, id: ExprId) -> bool {
+        let mut id = id;
+        loop {
+            if self.typed.inputs.contains_key(&id) || self.typed.presence.contains_key(&id) {
+                return true;
+            }
+            id = match &self.typed.tree.get(id).kind {
+                Kind::Select { operand, .. } | Kind::Index { operand, .. } => *operand,
+                Kind::Ident(name) => return matches!(self.local(name), Some(Local::Declared)),
+                _ => return false,
+            };
+        }
+    }
+
+    /// What the indices on the way to a part of an input cost; the way itself costs nothing.
+    fn path_steps(&mut self, id: ExprId) -> u64 {
+        let typed = self.typed;
+        let (mut id, mut steps) = (id, 0_u64);
+        while !typed.inputs.contains_key(&id) {
+            id = match &typed.tree.get(id).kind {
+                Kind::Select { operand, .. } => *operand,
+                Kind::Index { operand, index, .. } => {
+                    steps = steps.saturating_add(self.weight(*index).steps);
+                    *operand
+                }
+                _ => break,
+            };
+        }
+        steps
+    }
+
+    /// A field or element of a value that was made.
+    fn part(&mut self, id: ExprId, of: &Weight) -> Weight {
+        let steps = of.steps.saturating_add(of.value.search_steps());
+        let value = match &of.value.item {
+            Some(item) => item.as_ref().clone(),
+            None => self.declared(id),
         };
-        let item = parts.first().map_or(1, |first| first.item.max(first.size));
-        let size = match name {
-            "replace" | "format" => product,
-            "join" => parts
-                .first()
-                .map_or(1, |list| list.size.saturating_mul(list.item.saturating_add(1))),
-            "lists.range" => 10_000,
-            _ if is_sized(self.typed.ty(id)) => sum.max(1),
-            _ => 1,
+        Weight { steps, value }
+    }
+
+    fn call(&mut self, id: ExprId, name: &str, args: impl IntoIterator<Item = ExprId>) -> Weight {
+        let mut steps = 0_u64;
+        let mut extents = Vec::with_capacity(3);
+        for arg in args {
+            let weight = self.weight(arg);
+            steps = steps.saturating_add(weight.steps);
+            extents.push(weight.value);
+        }
+        let Cost { steps: taken, value } =
+            function::find(name).map_or(Cost::scalar(0), |function| (function.cost)(&extents));
+        let value = if has_size(self.typed.ty(id)) { value } else { Extent::default() };
+        Weight { steps: steps.saturating_add(taken), value }
+    }
+
+    fn list(&mut self, items: &[(ExprId, bool)]) -> Weight {
+        let (mut steps, mut item) = (0_u64, None);
+        for (id, _) in items {
+            let weight = self.weight(*id);
+            steps = steps.saturating_add(weight.steps);
+            item = Some(largest_of(item, weight.value));
+        }
+        Weight { steps, value: Extent::list(items.len() as u64, item.unwrap_or_default()) }
+    }
+
+    fn map(&mut self, entries: &[(ExprId, ExprId, bool)]) -> Weight {
+        let (mut steps, mut key_bytes, mut item) = (0_u64, 1, None);
+        for (key, value, _) in entries {
+            let (key, value) = (self.weight(*key), self.weight(*value));
+            steps = steps.saturating_add(key.steps).saturating_add(value.steps);
+            key_bytes = key_bytes.max(key.value.bytes);
+            item = Some(largest_of(item, value.value));
+        }
+        let count = entries.len() as u64;
+        let value = Extent {
+            items: count,
+            key: key_bytes,
+            item: item.map(Arc::new),
+            made: true,
+            ..Extent::default()
         };
-        Weight { steps: steps.saturating_add(looked), size, item }
+        Weight { steps: steps.saturating_add(inserting(count)), value }
     }
 
     fn comprehension(
         &mut self,
+        id: ExprId,
         kind: Comprehension,
         over: ExprId,
         variables: &'t [String],
         filter: Option<ExprId>,
         body: ExprId,
     ) -> Weight {
-        let list = self.weight(over);
+        let declared = self.is_declared(over);
+        let walked = if declared {
+            let (ty, shape) = self.declaration(over);
+            let value = self.flat(&ty, shape.as_deref());
+            Weight { steps: self.path_steps(over), value }
+        } else {
+            self.weight(over)
+        };
+        let inside = matches!(kind, Comprehension::OptMap | Comprehension::OptFlatMap);
         let before = self.locals.len();
         for (i, name) in variables.iter().enumerate() {
-            let last = i + 1 == variables.len();
-            let size = if last { list.item } else { 1 };
-            self.locals.push((name, Weight { steps: 1, size, item: ASSUMED_ITEMS }));
+            let local = if declared {
+                Local::Declared
+            } else if inside {
+                Local::Made(Extent { literal: false, ..walked.value.clone() })
+            } else {
+                let last = i + 1 == variables.len();
+                Local::Made(self.variable(over, &walked.value, last, variables.len() == 2))
+            };
+            self.locals.push((name, local));
         }
         let test = filter.map_or(0, |filter| self.weight(filter).steps);
         let body = self.weight(body);
         self.locals.truncate(before);
-        let each = test.saturating_add(body.steps).saturating_add(LOOP_STEPS);
-        let runs = match kind {
-            Comprehension::OptMap | Comprehension::OptFlatMap => 1,
-            _ => list.size,
+        let runs = if inside { 1 } else { walked.value.items };
+        let again = self.written.loops.get(&id).copied().unwrap_or(MEMBER_STEPS);
+        let each = test.saturating_add(body.steps).saturating_add(again);
+        let entries = match kind {
+            Comprehension::TransformMapEntry => runs.saturating_mul(body.value.items),
+            _ => runs,
         };
-        // A key of a map that is built is compared with those before it.
         let building = match kind {
-            Comprehension::TransformMap | Comprehension::TransformMapEntry => {
-                list.size.saturating_mul(list.size) / 2
-            }
+            Comprehension::TransformMap => inserting(entries),
+            Comprehension::TransformMapEntry => inserting(entries).saturating_add(entries),
             _ => 0,
         };
-        let steps = list
-            .steps
-            .saturating_add(runs.saturating_mul(each))
-            .saturating_add(building)
-            .saturating_add(LOOP_STEPS);
-        let (size, item) = match kind {
-            Comprehension::All | Comprehension::Exists | Comprehension::ExistsOne => (1, 1),
-            Comprehension::Filter => (list.size, list.item),
-            Comprehension::OptMap | Comprehension::OptFlatMap => (body.size, body.item),
-            _ => (list.size, body.size),
-        };
-        Weight { steps, size, item }
-    }
-
-    /// The size of an input or of a part of one.
-    fn declared(&mut self, id: ExprId, steps: u64) -> Weight {
-        let ty = self.typed.ty(id).clone().required();
-        let shape = self.typed.shapes.get(&id).cloned();
-        let size = self.size_of(&ty, shape.as_deref());
-        let item = match &ty {
-            Ty::List(of) => {
-                let inner = shape.as_ref().and_then(|shape| shape.items.clone());
-                self.size_of(&of.as_ref().clone().required(), inner.as_deref())
+        let steps = walked.steps.saturating_add(runs.saturating_mul(each)).saturating_add(building);
+        let value = match kind {
+            Comprehension::All | Comprehension::Exists | Comprehension::ExistsOne => {
+                Extent::default()
             }
-            _ => ASSUMED_TEXT,
+            Comprehension::Filter => {
+                let whole = if declared { self.declared(over) } else { walked.value };
+                let item = self.variable(over, &whole, true, false);
+                Extent::list(whole.items, item)
+            }
+            Comprehension::OptMap | Comprehension::OptFlatMap => body.value,
+            Comprehension::TransformMap => {
+                let key = walked.value.key.max(1);
+                Extent { key, made: true, ..Extent::list(entries, body.value) }
+            }
+            Comprehension::TransformMapEntry => Extent { items: entries, made: true, ..body.value },
+            _ => Extent::list(entries, body.value),
         };
-        Weight { steps, size, item }
+        Weight { steps, value }
     }
 
-    fn size_of(&mut self, ty: &Ty, shape: Option<&Shape>) -> u64 {
-        if !is_sized(ty) {
-            return 1;
+    /// What a variable of a loop over a value that was made stands for: of one the item of a list or the
+    /// key of a map, of two the place and the item or the key and the value.
+    fn variable(&self, over: ExprId, walked: &Extent, last: bool, pair: bool) -> Extent {
+        let key = Extent::text(walked.key);
+        match self.typed.ty(over).clone().required() {
+            Ty::List(_) if last => walked.item().clone(),
+            Ty::List(_) => Extent::default(),
+            Ty::Map(..) | Ty::Record(_) if pair && last => walked.item().clone(),
+            Ty::Map(..) | Ty::Record(_) => key,
+            _ if last => walked.item().or(&key),
+            _ => key,
         }
-        let text = *ty == Ty::String;
-        let assumed = if text { ASSUMED_TEXT } else { ASSUMED_ITEMS };
+    }
+
+    /// The type of a part of an input, and what is declared about it.
+    fn declaration(&self, id: ExprId) -> (Ty, Option<Arc<Shape>>) {
+        (self.typed.ty(id).clone(), self.typed.shapes.get(&id).cloned())
+    }
+
+    /// The sizes of an input or of a part of one.
+    fn declared(&mut self, id: ExprId) -> Extent {
+        let (ty, shape) = self.declaration(id);
+        self.extent(&ty, shape.as_deref())
+    }
+
+    fn extent(&mut self, ty: &Ty, shape: Option<&Shape>) -> Extent {
+        let flat = self.flat(ty, shape);
+        let item = match ty {
+            Ty::Nullable(of) | Ty::Optional(of) => return self.extent(of, shape),
+            Ty::List(of) => Some(self.extent(of, shape.and_then(|shape| shape.items.as_deref()))),
+            Ty::Map(_, of) => Some(self.extent(of, None)),
+            Ty::Record(record) => {
+                let mut item = record.open.then(|| self.extent(&Ty::Dyn, None));
+                for field in &record.fields {
+                    let shape = shape.and_then(|shape| shape.fields.get(&field.name));
+                    let field = self.extent(&field.ty, shape.map(AsRef::as_ref));
+                    item = Some(largest_of(item, field));
+                }
+                item
+            }
+            Ty::Dyn => Some(Extent::text(ASSUMED_TEXT * BYTES_PER_CODE_POINT)),
+            _ => None,
+        };
+        Extent { item: item.map(Arc::new), ..flat }
+    }
+
+    /// The sizes of a value itself, not of its items.
+    fn flat(&mut self, ty: &Ty, shape: Option<&Shape>) -> Extent {
+        let text = ASSUMED_TEXT * BYTES_PER_CODE_POINT;
+        match ty {
+            Ty::Nullable(of) | Ty::Optional(of) => self.flat(of, shape),
+            Ty::String | Ty::Bytes => {
+                let size = self.size(shape, ASSUMED_TEXT);
+                Extent::text(size.saturating_mul(BYTES_PER_CODE_POINT))
+            }
+            Ty::List(_) => Extent { items: self.size(shape, ASSUMED_ITEMS), ..Extent::default() },
+            Ty::Map(..) => {
+                Extent { items: self.size(shape, ASSUMED_ITEMS), key: text, ..Extent::default() }
+            }
+            Ty::Record(record) => {
+                let fields = record.fields.len() as u64;
+                let open = if record.open { self.size(shape, ASSUMED_ITEMS) } else { 0 };
+                let longest = record.fields.iter().map(|field| field.name.len() as u64).max();
+                let key = longest.unwrap_or(0).max(if record.open { text } else { 1 });
+                Extent { items: fields.max(open), key, ..Extent::default() }
+            }
+            Ty::Dyn | Ty::Error | Ty::Var(_) | Ty::Opaque(..) => {
+                let items = self.size(shape, ASSUMED_ITEMS);
+                Extent { bytes: text, items, key: text, ..Extent::default() }
+            }
+            _ => Extent::default(),
+        }
+    }
+
+    /// The size that is declared, or assumed where none is.
+    fn size(&mut self, shape: Option<&Shape>, assumed: u64) -> u64 {
         let bound = shape.and_then(|shape| shape.bound.clone());
         let replaced = self
             .instead
@@ -300,139 +454,56 @@ impl<'t> Walk<'t> {
         {
             self.bounds.push((bound, size));
         }
-        if text { size.saturating_mul(BYTES_PER_CODE_POINT) } else { size }
+        size
     }
 }
 
 impl Weight {
-    const fn more(self, steps: u64) -> Self {
+    fn more(self, steps: u64) -> Self {
         Self { steps: self.steps.saturating_add(steps), ..self }
     }
 }
 
-fn gathered(parts: &[Weight], count: u64) -> Weight {
-    Weight {
-        steps: parts.iter().fold(2 + count, |all, part| all.saturating_add(part.steps)),
-        size: count,
-        item: parts.iter().map(|part| part.size).max().unwrap_or(1),
+fn scalar(steps: u64) -> Weight {
+    Weight { steps, value: Extent::default() }
+}
+
+fn largest_of(known: Option<Extent>, other: Extent) -> Extent {
+    match known {
+        Some(known) => known.or(&other),
+        // What stands in a list is no operand of its own any more.
+        None => Extent { literal: false, ..other },
     }
 }
 
-fn literal_size(literal: &Literal) -> u64 {
+/// What it costs to compare the key of each entry with those before it.
+const fn inserting(entries: u64) -> u64 {
+    entries.saturating_mul(entries) / (2 * KEYS_PER_STEP)
+}
+
+fn literal_extent(literal: &Literal) -> Extent {
     match literal {
-        Literal::String(text) => text.len() as u64,
-        Literal::Bytes(bytes) => bytes.len() as u64,
-        _ => 1,
+        Literal::String(text) => Extent { literal: true, ..Extent::text(text.len() as u64) },
+        Literal::Bytes(bytes) => Extent::text(bytes.len() as u64),
+        Literal::Int(number) => Extent { number: Some(*number), ..Extent::default() },
+        _ => Extent::default(),
     }
-}
-
-fn is_text(ty: &Ty) -> bool {
-    matches!(ty.clone().required(), Ty::String | Ty::Bytes)
 }
 
 /// Whether values of the type have a size that counts.
-const fn is_sized(ty: &Ty) -> bool {
-    matches!(
+const fn has_size(ty: &Ty) -> bool {
+    !matches!(
         ty,
-        Ty::String
-            | Ty::Bytes
-            | Ty::List(_)
-            | Ty::Map(..)
-            | Ty::Dyn
-            | Ty::Optional(_)
-            | Ty::Nullable(_)
+        Ty::Null
+            | Ty::Bool
+            | Ty::Int
+            | Ty::Uint
+            | Ty::Double
+            | Ty::Timestamp
+            | Ty::Duration
+            | Ty::Type(_)
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use super::super::{Environment, condition, typed};
-    use super::*;
-
-    /// `rows`: a list of lists of whole numbers, `text`: a string; with the sizes that are given.
-    fn environment(rows: Option<u64>, inner: Option<u64>, text: Option<u64>) -> Environment {
-        let bound = |path: &str, key| Some(Bound { path: path.to_owned(), key });
-        let inner =
-            Shape { max_size: inner, bound: bound("rows[]", "maxItems"), ..Shape::default() };
-        let rows = Shape {
-            max_size: rows,
-            bound: bound("rows", "maxItems"),
-            items: Some(Arc::new(inner)),
-            ..Shape::default()
-        };
-        let text = Shape { max_size: text, bound: bound("text", "maxLength"), ..Shape::default() };
-        Environment {
-            params: vec![
-                ("rows".to_owned(), Ty::list(Ty::list(Ty::Int))),
-                ("text".to_owned(), Ty::String),
-            ],
-            shapes: BTreeMap::from([
-                ("rows".to_owned(), Arc::new(rows)),
-                ("text".to_owned(), Arc::new(text)),
-            ]),
-            ..Environment::default()
-        }
-    }
-
-    fn cost(text: &str, environment: &Environment) -> u64 {
-        let (typed, found) = typed(text, environment);
-        assert!(found.is_empty(), "{text}: {found:?}");
-        steps(&typed.unwrap())
-    }
-
-    #[test]
-    fn loops_multiply_and_declared_sizes_count() {
-        let one = environment(Some(10), Some(10), Some(10));
-        let ten = environment(Some(100), Some(10), Some(10));
-        let flat = "rows.exists(r, size(r) > 1)";
-        let nested = "rows.exists(r, r.exists(n, n > 1))";
-        assert!(cost(flat, &ten) > 5 * cost(flat, &one));
-        assert!(cost(nested, &one) > 4 * cost(flat, &one));
-        assert!(cost(nested, &ten) > 9 * cost(nested, &one));
-        assert!(
-            cost("text.contains('a')", &one)
-                < cost("text.contains('a')", &environment(None, None, Some(10_000)))
-        );
-        assert!(cost("[1, 2].exists(n, n > 1)", &one) < cost("rows.exists(n, true)", &one));
-    }
-
-    #[test]
-    fn sums_and_products_stop_at_the_largest_number() {
-        let environment = environment(None, None, None);
-        for text in [
-            "(text + text).replace(text, text).replace(text, text).replace(text, text).replace(text, text)",
-            "[text].map(v, text.replace(text, text).replace(text, text).replace(text, text).replace(text, text).replace(text, text)).join(text)",
-        ] {
-            assert_eq!(cost(&format!("{text}.contains({text})"), &environment), u64::MAX, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_error_names_the_bound_that_fixes_it() {
-        let nested = "rows.exists(r, r.exists(n, n > 1))";
-        let told = |environment: &Environment| {
-            let (compiled, found) = condition(nested, environment);
-            assert!(compiled.is_none());
-            found.into_iter().flat_map(|finding| finding.help).collect::<Vec<_>>().join("; ")
-        };
-        let most = |help: &str| -> u64 {
-            let digits: String = help
-                .chars()
-                .skip_while(|c| !c.is_ascii_digit())
-                .take_while(char::is_ascii_digit)
-                .collect();
-            digits.parse().unwrap()
-        };
-        let help = told(&environment(Some(100_000), Some(100), None));
-        assert!(help.contains("for `rows`"), "{help}");
-        // The bound is enough, and one more is not.
-        let rows = most(&help);
-        assert!(condition(nested, &environment(Some(rows), Some(100), None)).0.is_some());
-        assert!(condition(nested, &environment(Some(rows + 1), Some(100), None)).0.is_none());
-        let help = told(&environment(Some(2_000_000), Some(2_000_000), None));
-        assert!(help.contains("and"), "{help}");
-    }
-}
+mod tests;

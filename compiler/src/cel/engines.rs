@@ -1,10 +1,13 @@
 //! Compiled conditions against interpreted ones: over generated conditions and data, machine code
 //! that says true or false says what the interpreter says, and nothing else unless that errs.
 
+use bumpalo::Bump;
 use mxcp_policy::agreement::Ways;
 use mxcp_policy::datum::{Datum, Instant, List, Span, Symbols};
 use mxcp_policy::interpret::{Inputs, Outcome, Request};
+use mxcp_policy::predicate::Predicate;
 use mxcp_policy::ty::Ty;
+use mxcp_policy::value::{FailureKind, Value as CelValue};
 use mxcp_policy::verify::Layout;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -283,6 +286,12 @@ fn agree(text: &str, given: &Given, plain: bool) -> Result<(), TestCaseError> {
     let data = data(given, &symbols);
     let agreed = ways.run(&data.inputs());
     prop_assert!(agreed.is_ok(), "{}: {:?}", text, agreed);
+    // None of these values is larger than it is taken to be, so the worst case is enough.
+    let predicate = Predicate::link(&program, &LAYOUT, &mut symbols).unwrap();
+    let (inputs, arena) = (data.inputs(), Bump::new());
+    let value = predicate.value_within(program.cost, &inputs, &arena);
+    let spent = matches!(value, CelValue::Error(fault) if fault.kind == FailureKind::Budget);
+    prop_assert!(!spent, "{} takes more than {} steps", text, program.cost);
     Ok(())
 }
 

@@ -12,6 +12,8 @@ mod reach;
 mod tests;
 mod walk;
 
+use std::collections::HashMap;
+
 use mxcp_policy::ty::Ty;
 use mxcp_policy::verify::{Layout, verify};
 use mxcp_schemas::bundle::code::{
@@ -23,6 +25,7 @@ use super::Finding;
 use super::ast::{Binary, ExprId, Kind, Literal, Unary};
 use super::check::Typed;
 use super::code::LIMIT;
+use super::cost::{self, Instructions};
 use reach::Reach;
 
 pub(super) use failing::failing;
@@ -32,7 +35,17 @@ pub(super) use failing::failing;
 /// # Errors
 /// When it needs more registers, constants or instructions than predicate code may have.
 pub(super) fn lower(typed: &Typed) -> Result<Program, Box<Finding>> {
-    lower_with(typed, Effort::Full)
+    lower_with(typed, Effort::Full).map(|(program, _)| program)
+}
+
+/// Writes the code of a checked condition that costs no more than it may.
+///
+/// # Errors
+/// Those of [`lower`], and the one of [`cost::within_limit`].
+pub(super) fn lower_within_limit(typed: &Typed) -> Result<Program, Box<Finding>> {
+    let (program, written) = lower_with(typed, Effort::Full)?;
+    cost::within_limit(typed, &written)?;
+    Ok(program)
 }
 
 /// Writes code that computes at run time what could have been computed before, and remembers
@@ -41,7 +54,7 @@ pub(super) fn lower(typed: &Typed) -> Result<Program, Box<Finding>> {
 /// # Errors
 /// Those of [`lower`].
 pub(super) fn lower_plainly(typed: &Typed) -> Result<Program, Box<Finding>> {
-    lower_with(typed, Effort::Plain)
+    lower_with(typed, Effort::Plain).map(|(program, _)| program)
 }
 
 /// As many inputs as code can name.
@@ -55,20 +68,22 @@ enum Effort {
     Plain,
 }
 
-fn lower_with(typed: &Typed, effort: Effort) -> Result<Program, Box<Finding>> {
+fn lower_with(typed: &Typed, effort: Effort) -> Result<(Program, Instructions), Box<Finding>> {
     let root = typed.tree.root;
     let reach = Reach::new(typed);
-    let program = Lowering::new(typed, &reach, effort).program(root);
+    let written = Lowering::new(typed, &reach, effort).program(root);
     // A server verifies code from whoever it comes; what we write has to pass.
     debug_assert_eq!(
-        program.as_ref().map(|program| verify(program, &ANY_INPUTS)),
-        program.as_ref().map(|_| Ok(()))
+        written.as_ref().map(|(program, _)| verify(program, &ANY_INPUTS)),
+        written.as_ref().map(|_| Ok(()))
     );
-    program.ok_or_else(|| {
+    let (mut program, written) = written.ok_or_else(|| {
         let range = typed.tree.get(root).range.clone();
         let message = "the condition is too large to be compiled";
         Box::new(Finding::new(&LIMIT, range, message))
-    })
+    })?;
+    program.cost = cost::steps(typed, &written);
+    Ok((program, written))
 }
 
 struct Lowering<'t> {
@@ -92,6 +107,8 @@ struct Lowering<'t> {
     /// whether the code being written belongs to a part already
     in_part: bool,
     locals: Vec<(String, Reg)>,
+    /// the instructions of each loop
+    loops: HashMap<ExprId, u64>,
     /// something did not fit
     full: bool,
 }
@@ -115,12 +132,13 @@ impl<'t> Lowering<'t> {
             parts: 0,
             in_part: false,
             locals: Vec::new(),
+            loops: HashMap::new(),
             full: false,
         }
     }
 
-    /// The code of a node; `None` when something does not fit.
-    fn program(mut self, root: ExprId) -> Option<Program> {
+    /// The code of a node, whose cost is not known yet; `None` when something does not fit.
+    fn program(mut self, root: ExprId) -> Option<(Program, Instructions)> {
         let result = self.register();
         // What depends on the caller alone as a whole is remembered as a whole.
         self.in_part = self.effort == Effort::Plain || self.reach.of(root).depends.caller_only();
@@ -128,8 +146,8 @@ impl<'t> Lowering<'t> {
         self.op(root, Op::Return { src });
         let slots = self.inputs.iter().map(|input| input.slot.depends());
         let depends = slots.fold(Depends::default(), Depends::or);
-        let cost = super::cost::steps(self.typed);
-        (!self.full).then_some(Program {
+        let written = Instructions { count: self.code.len() as u64, loops: self.loops };
+        let program = Program {
             registers: self.registers,
             inputs: self.inputs,
             constants: self.constants,
@@ -140,8 +158,9 @@ impl<'t> Lowering<'t> {
             kinds: self.kinds,
             spans: self.spans,
             depends,
-            cost,
-        })
+            cost: 0,
+        };
+        (!self.full).then_some((program, written))
     }
 }
 

@@ -4,9 +4,11 @@
 mod bits;
 mod compare;
 mod convert;
+mod cost;
 mod encode;
 mod format;
 mod list;
+mod lowering;
 mod math;
 mod number;
 mod optional;
@@ -20,7 +22,9 @@ use bumpalo::Bump;
 use crate::ty::Sig;
 use crate::value::{FailureKind, Fault, Value};
 
-pub(crate) use compare::{Order, contains};
+pub(crate) use compare::contains;
+pub use cost::{BYTES_PER_SCAN_STEP, Cost, CostOf, Extent};
+pub use lowering::{Arithmetic, Lowering, Order, TextTest};
 pub use string::compile as compile_pattern;
 
 /// A function or operator. Operators have the specification's internal names (`_+_`, `_<_`).
@@ -34,8 +38,10 @@ pub struct Function {
     pub examples: &'static [(&'static str, &'static str)],
     /// The signatures, with the ids of the specification's definitions.
     pub overloads: &'static [Overload],
-    /// How its cost grows.
-    pub cost: Cost,
+    /// What a call may cost, and how large its value may be, from the sizes of its arguments.
+    pub cost: CostOf,
+    /// How machine code does it in place, if it can.
+    pub lowering: Option<Lowering>,
     /// Evaluates any of the overloads. Arguments are never errors; their types were checked only
     /// where they were known, so arguments that no overload takes are answered with
     /// [`Call::no_overload`].
@@ -91,22 +97,6 @@ pub struct Overload {
     pub params: &'static [Sig],
     /// Result type.
     pub result: Sig,
-}
-
-/// Bytes that are searched in a step.
-pub const BYTES_PER_SCAN_STEP: usize = 16;
-
-/// The worst-case cost of a call in steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cost {
-    /// always one step
-    Constant,
-    /// one step for each [`BYTES_PER_SCAN_STEP`] bytes of its arguments
-    Scan,
-    /// one step per unit of the size of its arguments
-    Linear,
-    /// the product of the sizes of its first two arguments
-    Product,
 }
 
 /// What an evaluation lends to the functions it calls.

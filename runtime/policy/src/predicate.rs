@@ -8,7 +8,7 @@ use mxcp_schemas::bundle::code::{
 };
 
 use crate::datum::{Datum, Instant, List, Span, Symbol, Symbols};
-use crate::function::{self, Function, Order};
+use crate::function::{self, Function, Lowering, Order, TextTest};
 use crate::interpret::Watch;
 use crate::jit::Native;
 use crate::value::{Str, Value};
@@ -90,7 +90,7 @@ impl Predicate {
             code: program.code.as_slice().into(),
             arguments: program.arguments.as_slice().into(),
             kinds: program.kinds.as_slice().into(),
-            orders: functions.iter().map(|function| Order::named(function.name)).collect(),
+            orders: functions.iter().map(|function| order_of(function)).collect(),
             functions,
             patterns,
             works,
@@ -256,13 +256,22 @@ fn weights(program: &Program) -> Box<[(u32, u32)]> {
     ends.into_iter().collect()
 }
 
+/// The order that a function is, if it is one.
+const fn order_of(function: &Function) -> Option<Order> {
+    match function.lowering {
+        Some(Lowering::Order(order)) => Some(order),
+        _ => None,
+    }
+}
+
 /// Compiles the literals that `matches` is called with.
 fn link_patterns(program: &Program) -> Vec<(Box<str>, regex::Regex)> {
     let mut patterns: Vec<(Box<str>, regex::Regex)> = Vec::new();
     for op in &program.code {
         let Op::Call { function, first, count: 2, .. } = op else { continue };
         let called = program.functions.get(usize::from(function.0));
-        if called.is_none_or(|name| name != "matches") {
+        let called = called.and_then(|name| function::find(name));
+        if called.is_none_or(|f| f.lowering != Some(Lowering::Text(TextTest::Matches))) {
             continue;
         }
         let pattern = program.arguments.get(usize::from(*first) + 1);

@@ -12,7 +12,7 @@ pub use compare::{BYTES_PER_STEP, compare, equal_within};
 pub(crate) use compare::{are_numbers, same_key};
 
 /// How many keys of a map under construction, or of one that was made, are compared for a step.
-pub(crate) const KEYS_PER_STEP: u64 = 4;
+pub const KEYS_PER_STEP: u64 = 4;
 
 /// A CEL value or the error that took its place. Its layout is C's, and for scalars that of
 /// [`Datum`], because compiled conditions read both.

@@ -65,9 +65,19 @@ impl Vouched {
         Self { admission: Arc::clone(admission), admitted }
     }
 
+    /// Scopes that a token must have.
+    pub fn required_scopes(&self) -> &[String] {
+        self.admission.required_scopes()
+    }
+
     /// What was found out about the token.
     pub fn admitted(&self) -> &Admitted {
         &self.admitted
+    }
+
+    /// The login that the token belongs to, if we issued it: an identifier that opens nothing.
+    pub fn login_id(&self) -> Option<&str> {
+        self.admitted.login.as_ref().map(|login| login.id.as_str())
     }
 
     /// The identity provider's access token: in issuer mode the one that the provider gave us, in
@@ -154,21 +164,25 @@ impl Admission {
         }
     }
 
-    /// Who sends a request: one look-up for a token that was seen before.
+    /// Who sends a request: one look-up for a token that was seen before. Whether the token allows what
+    /// is asked is another question ([`Admitted::has_scopes`]): who is turned away for that is known.
     ///
     /// # Errors
-    /// When the request has no token that is good now and allows this.
-    pub async fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Admitted>, Refusal> {
+    /// When the request has no token that is good now.
+    pub async fn recognise(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Admitted>, Refusal> {
         if bearer::is_in_query(uri) {
             return Err(Refusal::InQuery);
         }
         let token = bearer::read(headers)?;
         let digest = Digest::of(token);
-        let admitted = match self.known(&digest) {
-            Some(admitted) => self.again(&digest, admitted).await?,
-            None => self.flights.join(&digest, || self.cold(token, &digest)).await?,
-        };
-        if admitted.has_scopes { Ok(admitted) } else { Err(Refusal::Scope) }
+        match self.known(&digest) {
+            Some(admitted) => self.again(&digest, admitted).await,
+            None => self.flights.join(&digest, || self.cold(token, &digest)).await,
+        }
     }
 
     /// What is remembered of a token, if that still counts. What was found out about a token that only

@@ -10,6 +10,7 @@ mod consent;
 mod cookie;
 mod document;
 mod form;
+mod guesses;
 pub mod metadata;
 mod page;
 mod register;
@@ -36,7 +37,7 @@ use super::login::Logins;
 use super::provider::Provider;
 use super::seal::Sealer;
 use super::secret::Digest;
-use super::store::{Notice, Store, StoreError};
+use super::store::{Ended, Notice, Store, StoreError};
 use crate::audit::{AppendError, AuthEvent, AuthStep, Refusal};
 use crate::principal::{Identity, Principal};
 use crate::serve::Runtime;
@@ -44,8 +45,10 @@ use crate::transport::http::ENDPOINT;
 use crate::transport::visitor::Visitor;
 use client::Client;
 use document::Documents;
+use guesses::Guesses;
 use reply::OAuthError;
 
+pub use client::check_configured_redirect;
 pub use renew::Renewal;
 pub use routes::routes;
 pub use token::ACCESS_PREFIX;
@@ -66,6 +69,7 @@ pub struct Issuer {
     callback_path: String,
     configured: Vec<Client>,
     documents: Documents,
+    guesses: Guesses,
     /// all scopes that tokens can have
     scopes: Vec<String>,
     required_scopes: Vec<String>,
@@ -115,6 +119,7 @@ impl Issuer {
             callback_path: config.provider.callback_path.clone(),
             configured: config.clients.iter().map(Client::from).collect(),
             documents: Documents::new(Fetcher::new(document::rules())?),
+            guesses: Guesses::default(),
             scopes,
             required_scopes: config.required_scopes.clone(),
             logins: Logins::default(),
@@ -184,17 +189,22 @@ impl Issuer {
         client: Recorded<'_>,
     ) -> Result<(), OAuthError> {
         let (id, naming, now) = (grant_id.to_owned(), self.provider.naming(), self.clock.now_s());
-        let row = self
-            .store
-            .write(move |desk| {
-                let row = desk.grant(&id, naming, now)?;
-                desk.end_grant(&id)?;
-                Ok(row)
-            })
-            .await?;
-        self.logins.end(grant_id);
-        let identity = row.as_ref().map(|row| Principal::identity_of(&row.person));
-        if let Some(row) = row {
+        let ended = self.store.write(move |desk| desk.end_known(&id, naming, now)).await?;
+        self.ended(ended, AuthStep::Revoked, reason, client).await
+    }
+
+    /// Lets nothing go on with a grant that has ended here: it is given back to the provider, and on
+    /// record with whoever gave it.
+    async fn ended(
+        self: &Arc<Self>,
+        ended: Ended,
+        step: AuthStep,
+        what: &str,
+        client: Recorded<'_>,
+    ) -> Result<(), OAuthError> {
+        self.logins.end(&ended.id);
+        let identity = ended.row.as_ref().map(|row| Principal::identity_of(&row.person));
+        if let Some(row) = ended.row {
             let issuer = Arc::clone(self);
             tokio::spawn(async move {
                 let wait = Duration::from_millis(GIVE_BACK_TIMEOUT_MS);
@@ -204,9 +214,10 @@ impl Issuer {
                 }
             });
         }
-        let detail = serde_json::json!({ "what": reason });
-        let (identity, session) = (identity.as_ref(), Some(grant_id));
-        self.record(AuthStep::Revoked, None, client, identity, session, Some(&detail)).await?;
+        let reason = (step == AuthStep::Reused).then_some(what);
+        let detail = serde_json::json!({ "what": what });
+        let (identity, session) = (identity.as_ref(), Some(ended.id.as_str()));
+        self.record(step, reason, client, identity, session, Some(&detail)).await?;
         Ok(())
     }
 

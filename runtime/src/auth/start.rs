@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use mxcp_schemas::audit::CallerType;
+use serde_json::json;
+
 use super::admission::{self, Admission, Way};
 use super::cache::{Cache, PRINCIPALS_MAX};
 use super::claims::Mappings;
@@ -12,6 +15,7 @@ use super::issuer::{self, Issuer};
 use super::provider::{self, Deployment, Provider, SettingError, Settings};
 use super::store::{self, OpenError, Opened, Store, StoreError, Whereabouts};
 use super::verifier::{Demands, Verifier};
+use crate::audit::{AppendError, AuthEvent, AuthStep};
 use crate::serve::Runtime;
 use crate::transport::http::ENDPOINT;
 
@@ -36,6 +40,19 @@ pub enum StartError {
         name: String,
         /// what is wrong
         source: SettingError,
+    },
+    /// That logins have ended cannot be recorded.
+    #[error("the audit trail cannot be written: {0}")]
+    Record(#[from] AppendError),
+    /// People would be sent where they must not be.
+    #[error("`{place}.redirect_uris`: `{uri}`: {problem}")]
+    Redirect {
+        /// the client
+        place: String,
+        /// the redirect URI
+        uri: String,
+        /// what is wrong
+        problem: &'static str,
     },
     /// The release does not have what is configured.
     #[error("`{place}`: this release has no {what}")]
@@ -143,6 +160,15 @@ pub async fn start_issuer(
     provider: Arc<dyn Provider>,
     clock: Clock,
 ) -> Result<Started, StartError> {
+    for (i, client) in config.clients.iter().enumerate() {
+        for uri in &client.redirect_uris {
+            issuer::check_configured_redirect(uri).map_err(|problem| StartError::Redirect {
+                place: format!("{}.clients[{i}]", config.place),
+                uri: uri.clone(),
+                problem,
+            })?;
+        }
+    }
     let manifest = runtime.manifest();
     let realm = format!("{}/{}", manifest.project, manifest.profile);
     let Opened { store, sealer, mut notes, notices } = open(config, realm).await?;
@@ -153,6 +179,12 @@ pub async fn start_issuer(
             "{lost} logins were encrypted under another key and have ended; people have to log in \
              again"
         ));
+        let detail = json!({ "what": "key", "count": lost });
+        let event = AuthEvent {
+            detail: Some(&detail),
+            ..AuthEvent::new(AuthStep::Revoked, CallerType::Http)
+        };
+        drop(runtime.trail().auth(&event).await?);
     }
     let cache = Arc::new(Cache::new(PRINCIPALS_MAX));
     let issuer = Issuer::new(issuer::Parts {

@@ -43,7 +43,7 @@ pub use clients::{
     USED_CLIENT_S,
 };
 pub use file::{KeyError, OpenError};
-pub use grants::{Begin, GRANTS_PER_SUBJECT_MAX, GrantRow, NewGrant, REFRESH_LEASE_S};
+pub use grants::{Begin, Ended, GRANTS_PER_SUBJECT_MAX, GrantRow, NewGrant, REFRESH_LEASE_S};
 pub use logins::{Begun, LOGINS_MAX, LOGINS_PER_ADDRESS_MAX};
 pub use tokens::{Code, Pair, REPLAY_S, Redeemed, Refreshed, TokenRow};
 

@@ -53,22 +53,34 @@ pub fn mode_of(_: &Path) -> Option<u32> {
 /// Whether a user file holds secrets itself, instead of references to where they are.
 pub(super) fn holds_secrets(user: &User) -> bool {
     let words = Words::default();
-    user.profiles.iter().any(|profile| {
-        let keys = ["signing_key", "hmac_key"];
-        let audit = profile.audit.as_ref().is_some_and(|node| {
-            keys.iter().any(|key| node.get(key).and_then(Node::as_str).is_some_and(is_literal))
-        });
-        let auth = profile.auth.as_ref().is_some_and(|auth| {
-            let own = auth.settings.text("client_secret").into_iter();
-            let clients = auth.clients.iter().filter_map(|client| client.client_secret.as_deref());
-            own.chain(clients)
-                .chain(auth.persistence.auth_encryption_key.as_deref())
-                .chain(auth.persistence.url.as_deref())
-                .any(is_literal)
-        });
-        let parameters = profile.secrets.iter().filter_map(|secret| secret.parameters.as_ref());
-        audit || auth || parameters.into_iter().any(|node| has_secret(node, &words, false))
-    })
+    let below =
+        |node: &Option<Node>, all| node.as_ref().is_some_and(|node| has_secret(node, &words, all));
+    below(&user.models, false)
+        || user.profiles.iter().any(|profile| {
+            let keys = ["signing_key", "hmac_key"];
+            let audit = profile.audit.as_ref().is_some_and(|node| {
+                keys.iter().any(|key| node.get(key).and_then(Node::as_str).is_some_and(is_literal))
+            });
+            let auth = profile.auth.as_ref().is_some_and(|auth| {
+                let own = auth.settings.text("client_secret").into_iter();
+                let clients =
+                    auth.clients.iter().filter_map(|client| client.client_secret.as_deref());
+                let sent = auth.settings.extra_authorize_params.iter();
+                let sent = sent.filter(|(name, _)| words.stand_in(name));
+                own.chain(clients)
+                    .chain(sent.map(|(_, value)| value.as_str()))
+                    .chain(auth.persistence.auth_encryption_key.as_deref())
+                    .chain(auth.persistence.url.as_deref())
+                    .any(is_literal)
+            });
+            // What a collector is sent in the head of a request is who may write there.
+            let headers = profile.telemetry.as_ref().and_then(|node| node.get("headers")).cloned();
+            audit
+                || auth
+                || below(&headers, true)
+                || below(&profile.plugin, false)
+                || profile.secrets.iter().any(|secret| below(&secret.parameters, false))
+        })
 }
 
 /// Whether a tree has a literal text under a name that speaks of a secret.

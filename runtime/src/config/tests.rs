@@ -208,6 +208,10 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
         "audit: {hmac_key: b}",
         "secrets: [{name: a, type: s3, parameters: {SECRET: b}}]",
         "secrets: [{name: a, type: http, parameters: {extra: {token: [b]}}}]",
+        "plugin: {config: {crm: {api_key: b}}}",
+        "telemetry: {headers: {x-api: b}}",
+        "auth: {provider: oidc, oidc: {config_url: 'https://a/', client_id: a, scope: openid, \
+         extra_authorize_params: {access_key: b}}}",
     ];
     for secret in secrets {
         for mode in [0o100_644, 0o100_640, 0o100_602] {
@@ -216,6 +220,11 @@ fn a_file_with_secrets_is_for_its_owner_alone() {
         }
         assert!(with(secret, 0o100_600).load().is_ok(), "{secret}");
     }
+    let models = "models: {models: {claude: {type: claude, api_key: b}}}";
+    let mut world = World { mode: Some(0o100_644), ..World::with(models) };
+    assert!(world.error().contains("run `chmod 600"), "{}", world.error());
+    world.mode = Some(0o100_600);
+    assert!(world.load().is_ok());
     let file = "projects: {clinic: {profiles: {dev: {audit: {hmac_key: 'file:///k'}}}}}";
     let mut world = World { mode: Some(0o100_644), ..World::with(file) };
     world.files.insert("/k", "k");

@@ -23,6 +23,7 @@ use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
 use crate::arguments::Arguments;
 use crate::audit::redact::REDACTED;
 use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt, Lone};
+use crate::auth::admission::Vouched;
 use crate::endpoint::Endpoint;
 use crate::endpoint::prepared::Prepared;
 use crate::prompt::Rendered;
@@ -316,7 +317,9 @@ fn describe<'r>(record: &mut Record<'r>, runtime: &'r Runtime, caller: &'r Calle
     let account = caller.principal.account().and_then(|account| account.client.as_deref());
     let id = account.or(caller.client.as_deref());
     record.client = Some(Client { id, ip: caller.client_ip.as_deref() });
-    record.session_id = caller.session_id.as_deref();
+    // Clients of the current protocol have no session; their calls belong to a login all the same.
+    let login = caller.vouched.as_ref().and_then(Vouched::login_id);
+    record.session_id = caller.session_id.as_deref().or(login);
     record.trace_id = caller.trace_id.as_deref();
     record.bundle = Some(runtime.digest());
 }

@@ -32,6 +32,7 @@ use crate::audit::Refusal as Recorded;
 use crate::auth::admission::{Admission, Vouched, Way};
 use crate::auth::bearer::Refusal;
 use crate::auth::issuer;
+use crate::auth::login::RETRY_S;
 use crate::limits::{Limits, size};
 use crate::mcp::fault::Fault;
 use crate::mcp::jsonrpc::Code;
@@ -187,7 +188,7 @@ async fn endpoint(
     }
     let (principal, operator, vouched) = match &http.callers {
         Callers::Everybody { principal, operator } => (Arc::clone(principal), *operator, None),
-        Callers::Known(admission) => match admission.admit(&parts.uri, &parts.headers).await {
+        Callers::Known(admission) => match admission.recognise(&parts.uri, &parts.headers).await {
             Ok(admitted) => {
                 let principal = Arc::clone(&admitted.principal);
                 (principal, false, Some(Vouched::new(admission, admitted)))
@@ -197,6 +198,9 @@ async fn endpoint(
     };
     let headers = Arc::new(parts.headers);
     let visit = Visit { http, address, headers, principal, operator, vouched };
+    if let Some(refused) = visit.outside_scope(&visitor).await {
+        return refused;
+    }
     match parts.method.as_str() {
         "POST" => visit.post(body).await,
         "DELETE" => visit.delete().await,
@@ -283,6 +287,16 @@ impl Visit {
         let arrival = self.arrival(CancellationToken::new());
         let fault = Fault::new(Code::InvalidRequest, message).with_status(status);
         respond(self.http.server.refuse(reason, &fault, &arrival).await)
+    }
+
+    /// Turns away somebody whose token is good and does not allow what is asked.
+    async fn outside_scope(&self, visitor: &Visitor) -> Option<Response> {
+        let vouched = self.vouched.as_ref().filter(|vouched| !vouched.admitted().has_scopes)?;
+        let refusal = Refusal::Scope;
+        let message = refusal.to_string();
+        let mut response = self.refuse(refusal.reason(), refusal.status(), &message).await;
+        challenge(&mut response, visitor, vouched.required_scopes(), refusal);
+        Some(response)
     }
 
     /// Answers in a task of its own: when the client goes away the call is cancelled, and still
@@ -400,14 +414,19 @@ impl Http {
         let message = refusal.to_string();
         let mut response =
             self.refuse(visitor.address, refusal.reason(), refusal.status(), &message);
-        let metadata = format!("{}{RESOURCE_METADATA}{ENDPOINT}", visitor.base_url);
-        let headers = response.headers_mut();
-        match refusal.challenge(&metadata, admission.required_scopes()) {
-            Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge),
-            None => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
-        };
+        challenge(&mut response, visitor, admission.required_scopes(), refusal);
         response
     }
+}
+
+/// Says in the head of a refusal how to get a token that opens this, or when to come again.
+fn challenge(response: &mut Response, visitor: &Visitor, scopes: &[String], refusal: Refusal) {
+    let metadata = format!("{}{RESOURCE_METADATA}{ENDPOINT}", visitor.base_url);
+    let headers = response.headers_mut();
+    match refusal.challenge(&metadata, scopes) {
+        Some(challenge) => headers.insert(WWW_AUTHENTICATE, challenge),
+        None => headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_S)),
+    };
 }
 
 fn respond(answer: Answer) -> Response {

@@ -57,6 +57,13 @@ impl Visitor {
     pub fn is_secure(&self) -> bool {
         self.base_url.starts_with("https://")
     }
+
+    /// The path of the base URL; empty where it has none.
+    pub fn base_path(&self) -> &str {
+        let path = self.base_url.splitn(4, '/').nth(3);
+        path.and_then(|path| self.base_url.get(self.base_url.len() - path.len() - 1..))
+            .unwrap_or("")
+    }
 }
 
 impl Reached {

@@ -21,6 +21,8 @@ pub struct User {
     pub vault: Service,
     /// 1Password
     pub onepassword: Service,
+    /// language models and their keys, of Python endpoints
+    pub models: Option<Node>,
     /// logs of the process
     pub logging: Logging,
     /// Python interpreter
@@ -166,6 +168,7 @@ fn read_root(lift: &mut Lift<'_>, root: &Node) -> Option<User> {
         onepassword: root
             .get("onepassword")
             .map_or_else(Service::default, |n| service(lift, n, "`onepassword`")),
+        models: root.get("models").cloned(),
         logging: root.get("logging").map_or_else(Logging::default, |n| logging(lift, n)),
         python: root.get("python").and_then(|n| lift.text(n, "`python`")).map(|t| t.value),
         profiles: root.get("projects").map_or_else(Vec::new, |n| projects(lift, n)),

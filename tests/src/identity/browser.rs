@@ -36,6 +36,13 @@ impl Page {
         Some(self.url.join(to).expect("a place"))
     }
 
+    /// Where its first link leads.
+    pub fn link(&self) -> Option<Url> {
+        let (_, link) = self.body.split_once("href=\"")?;
+        let (link, _) = link.split_once('"')?;
+        Some(Url::parse(&link.replace("&amp;", "&")).expect("a place"))
+    }
+
     /// The value of a hidden field of its form.
     pub fn field(&self, name: &str) -> String {
         let start = format!("name=\"{name}\" value=\"");

@@ -131,7 +131,10 @@ async fn redirect_uris_that_may_not_be_registered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_client_asks_wrongly_it_is_told_and_nobody_else() {
     let issuer = Issuer::start("ada", &json!({}));
-    let client = issuer.register(&["https://client.example/cb"]).await;
+    // To a program on their own machine people are sent at once; to a place that a stranger registered
+    // there is a link, and they see where it leads (RFC 9700 §4.11.2).
+    let (here, far) = ("http://127.0.0.1:7/cb", "https://client.example/cb");
+    let client = issuer.register(&[here, far]).await;
     let mut browser = Browser::default();
     for (name, value, error) in [
         ("code_challenge", "", "invalid_request"),
@@ -146,13 +149,17 @@ async fn what_a_client_asks_wrongly_it_is_told_and_nobody_else() {
         ("resource", "https://evil.example/mcp", "invalid_target"),
         ("resource", "not a url", "invalid_target"),
     ] {
-        let changes = [("redirect_uri", "https://client.example/cb"), (name, value)];
-        let page = browser.get(&issuer.authorize(&client, &changes)).await;
-        let to = page.location().unwrap_or_else(|| panic!("{name}={value}: {}", page.status));
-        assert!(to.as_str().starts_with("https://client.example/cb?"), "{to}");
-        assert_eq!(parameter(&to, "error").as_deref(), Some(error), "{name}={value}");
-        assert_eq!(parameter(&to, "state").as_deref(), Some("client-state"));
-        assert_eq!(parameter(&to, "iss").as_deref(), Some(&*issuer.base));
-        assert!(parameter(&to, "code").is_none());
+        for back in [here, far] {
+            let changes = [("redirect_uri", back), (name, value)];
+            let page = browser.get(&issuer.authorize(&client, &changes)).await;
+            let to = if back == here { page.location() } else { page.link() };
+            let to = to.unwrap_or_else(|| panic!("{name}={value}: {}", page.status));
+            assert_eq!(page.location().is_some(), back == here, "{name}={value}");
+            assert!(to.as_str().starts_with(&format!("{back}?")), "{to}");
+            assert_eq!(parameter(&to, "error").as_deref(), Some(error), "{name}={value}");
+            assert_eq!(parameter(&to, "state").as_deref(), Some("client-state"));
+            assert_eq!(parameter(&to, "iss").as_deref(), Some(&*issuer.base));
+            assert!(parameter(&to, "code").is_none());
+        }
     }
 }

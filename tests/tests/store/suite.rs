@@ -4,7 +4,7 @@ use mxcp_runtime::auth::claims::Claims;
 use mxcp_runtime::auth::provider::{Grant, OPENID, Person};
 use mxcp_runtime::auth::secret::Digest;
 use mxcp_runtime::auth::store::{
-    Begin, Begun, CLIENTS_PER_ADDRESS_AND_HOUR_MAX, Code, Desk, GRANTS_PER_SUBJECT_MAX,
+    Begin, Begun, CLIENTS_PER_ADDRESS_AND_HOUR_MAX, Code, Desk, Ended, GRANTS_PER_SUBJECT_MAX,
     LOGINS_PER_ADDRESS_MAX, NewGrant, Pair, REPLAY_S, Redeemed, Refreshed, Registered,
     Registration, Store, StoreError, UNUSED_CLIENT_S,
 };
@@ -236,7 +236,10 @@ pub(crate) async fn one_person_has_so_many_grants_and_what_is_over_goes(place: &
         assert!(store.write(job).await.unwrap().is_empty());
     }
     let next = |desk: &Desk<'_>| desk.add_grant(&grant("next", "ada"), NOW + 1_000);
-    assert_eq!(store.write(next).await.unwrap(), ["g000"]);
+    let gave_way = store.write(next).await.unwrap();
+    let person = |ended: &Ended| ended.row.as_ref().map(|row| row.person.user_id.clone());
+    let gave_way: Vec<_> = gave_way.iter().map(|ended| (&*ended.id, person(ended))).collect();
+    assert_eq!(gave_way, [("g000", Some("ada".to_owned()))]);
     let other = |desk: &Desk<'_>| desk.add_grant(&grant("bob", "bob"), NOW);
     assert!(store.write(other).await.unwrap().is_empty());
     begin(&store, "kept", "code").await;

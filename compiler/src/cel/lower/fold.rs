@@ -72,7 +72,7 @@ pub(super) fn evaluate<T>(
     id: ExprId,
     with: impl FnOnce(&Value<'_>, &Bump) -> T,
 ) -> Option<T> {
-    let program = Lowering::new(typed, reach, Effort::Plain).program(id)?;
+    let (program, _) = Lowering::new(typed, reach, Effort::Plain).program(id)?;
     if program.depends != Depends::default() {
         return None;
     }

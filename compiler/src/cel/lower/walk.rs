@@ -264,6 +264,8 @@ impl Lowering<'_> {
         finish: impl FnOnce(&mut Self),
     ) {
         self.locals.truncate(self.locals.len().saturating_sub(variables));
+        let instructions = u64::from(self.here().0.saturating_sub(begun.head.0)) + 1;
+        self.loops.insert(id, instructions);
         self.op(id, Op::Repeat { head: begun.head });
         self.land(begun.iterate);
         self.op(id, Op::Move { dst, src: Operand::Reg(begun.iter) });

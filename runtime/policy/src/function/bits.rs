@@ -1,6 +1,6 @@
 //! Bits of whole numbers, of the `math` extension.
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::ty::Sig::{Int, Uint};
 use crate::value::{FailureKind, Value};
 
@@ -14,7 +14,8 @@ macro_rules! bits {
                 global (concat!("math_", $word, "_int_int")) [Int, Int] Int;
                 global (concat!("math_", $word, "_uint_uint")) [Uint, Uint] Uint;
             },
-            cost: Cost::Constant,
+            cost: cost::constant,
+            lowering: None,
             eval: |call, args| match *args {
                 [Value::Int(a), Value::Int(b)] => Value::Int(a $apply b),
                 [Value::Uint(a), Value::Uint(b)] => Value::Uint(a $apply b),
@@ -36,7 +37,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_bitNot_int_int" [Int] Int;
             global "math_bitNot_uint_uint" [Uint] Uint;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Int(value)] => Value::Int(!value),
             [Value::Uint(value)] => Value::Uint(!value),
@@ -51,7 +53,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_bitShiftLeft_int_int" [Int, Int] Int;
             global "math_bitShiftLeft_uint_int" [Uint, Int] Uint;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| shift(call, "math.bitShiftLeft", args, u64::checked_shl),
     },
     Function {
@@ -62,7 +65,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_bitShiftRight_int_int" [Int, Int] Int;
             global "math_bitShiftRight_uint_int" [Uint, Int] Uint;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| shift(call, "math.bitShiftRight", args, u64::checked_shr),
     },
 ];

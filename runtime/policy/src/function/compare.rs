@@ -1,15 +1,13 @@
 //! Order, size and membership. Equality, `in` and the boolean operators are instructions of their
 //! own; their signatures stand here for the checker.
 
-use std::cmp::Ordering;
-
-use super::{Call, Cost, Eval, Function, Overload};
+use super::{Call, Eval, Function, Lowering, Order, Overload, cost};
 use crate::ty::Sig::{self, Bool, Bytes, Double, Duration, Int, Map, String, Timestamp, Uint, Var};
 use crate::value::{self, BYTES_PER_STEP, FailureKind, List, Value};
 
 /// The signatures of an order: equal types, and numbers of any two types.
 macro_rules! order {
-    ($name:literal, $word:literal, $doc:literal, $examples:expr, $eval:ident) => {
+    ($name:literal, $word:literal, $doc:literal, $examples:expr, $order:expr) => {
         Function {
             name: $name,
             doc: $doc,
@@ -30,8 +28,9 @@ macro_rules! order {
                 pair(concat!($word, "_timestamp"), &[Timestamp, Timestamp]),
                 pair(concat!($word, "_duration"), &[Duration, Duration]),
             ],
-            cost: Cost::Linear,
-            eval: $eval as Eval,
+            cost: cost::order,
+            lowering: Some(Lowering::Order($order)),
+            eval: (|call, args| ordered($name, call, args, $order)) as Eval,
         }
     };
 }
@@ -41,21 +40,27 @@ const fn pair(id: &'static str, params: &'static [Sig]) -> Overload {
 }
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    order!("_<_", "less", "Whether the first is less.", &[("1 < 1.5", "true")], less),
+    order!("_<_", "less", "Whether the first is less.", &[("1 < 1.5", "true")], Order::Less),
     order!(
         "_<=_",
         "less_equals",
         "Whether the first is less or equal.",
         &[("'a' <= 'b'", "true")],
-        less_equals
+        Order::LessOrEqual
     ),
-    order!("_>_", "greater", "Whether the first is greater.", &[("2u > 1", "true")], greater),
+    order!(
+        "_>_",
+        "greater",
+        "Whether the first is greater.",
+        &[("2u > 1", "true")],
+        Order::Greater
+    ),
     order!(
         "_>=_",
         "greater_equals",
         "Whether the first is greater or equal.",
         &[("duration('1h') >= duration('60m')", "true")],
-        greater_equals
+        Order::GreaterOrEqual
     ),
     Function {
         name: "_==_",
@@ -67,7 +72,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             params: &[Var(0), Var(0)],
             result: Bool,
         }],
-        cost: Cost::Linear,
+        cost: cost::equal,
+        lowering: None,
         eval: |call, args| match args {
             [a, b] => equals(call, a, b, true),
             _ => call.no_overload("_==_", args),
@@ -83,7 +89,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             params: &[Var(0), Var(0)],
             result: Bool,
         }],
-        cost: Cost::Linear,
+        cost: cost::equal,
+        lowering: None,
         eval: |call, args| match args {
             [a, b] => equals(call, a, b, false),
             _ => call.no_overload("_!=_", args),
@@ -107,7 +114,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
                 result: Bool,
             },
         ],
-        cost: Cost::Product,
+        cost: cost::membership,
+        lowering: None,
         eval: contains,
     },
     Function {
@@ -124,7 +132,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             sized("list_size", &[Sig::List(&Var(0))], true),
             sized("map_size", &[Map(&Var(0), &Var(1))], true),
         ],
-        cost: Cost::Linear,
+        cost: cost::bytes,
+        lowering: Some(Lowering::Size),
         eval: size,
     },
 ];
@@ -152,54 +161,6 @@ fn ordered<'a>(name: &str, call: &mut Call<'a>, args: &[Value<'a>], order: Order
         None if value::are_numbers(a, b) => Value::Bool(false),
         None => call.no_overload(name, args),
     }
-}
-
-/// Which results of a comparison an order holds for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Order {
-    /// The order of that name, if it is one.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        match name {
-            "_<_" => Some(Self::Less),
-            "_<=_" => Some(Self::LessOrEqual),
-            "_>_" => Some(Self::Greater),
-            "_>=_" => Some(Self::GreaterOrEqual),
-            _ => None,
-        }
-    }
-
-    /// Whether it holds for what a comparison came to.
-    pub(crate) const fn holds(self, ordering: Ordering) -> bool {
-        match self {
-            Self::Less => ordering.is_lt(),
-            Self::LessOrEqual => ordering.is_le(),
-            Self::Greater => ordering.is_gt(),
-            Self::GreaterOrEqual => ordering.is_ge(),
-        }
-    }
-}
-
-fn less<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_<_", call, args, Order::Less)
-}
-
-fn less_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_<=_", call, args, Order::LessOrEqual)
-}
-
-fn greater<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_>_", call, args, Order::Greater)
-}
-
-fn greater_equals<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
-    ordered("_>=_", call, args, Order::GreaterOrEqual)
 }
 
 /// `a in b`, also an instruction.

@@ -1,6 +1,6 @@
 //! Conversions between types (CEL specification, "Type Conversions").
 
-use super::{Call, Cost, Function, overloads, time};
+use super::{Call, Function, cost, overloads, time};
 use crate::ty::Sig::{self, Bool, Bytes, Double, Duration, Dyn, Int, String, Timestamp, Uint, Var};
 use crate::value::{FailureKind, Value};
 
@@ -10,7 +10,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The error of a name that stands for nothing, in expressions that were not checked.",
         examples: &[],
         overloads: overloads! { global "undeclared_reference" [String] Dyn; },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::String(name)] => call.fail(
                 FailureKind::NoOverload,
@@ -30,7 +31,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "string_to_int64" [String] Int;
             global "timestamp_to_int64" [Timestamp] Int;
         },
-        cost: Cost::Linear,
+        cost: cost::constant,
+        lowering: None,
         eval: int,
     },
     Function {
@@ -43,7 +45,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "double_to_uint64" [Double] Uint;
             global "string_to_uint64" [String] Uint;
         },
-        cost: Cost::Linear,
+        cost: cost::constant,
+        lowering: None,
         eval: uint,
     },
     Function {
@@ -56,7 +59,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "uint64_to_double" [Uint] Double;
             global "string_to_double" [String] Double;
         },
-        cost: Cost::Linear,
+        cost: cost::constant,
+        lowering: None,
         eval: double,
     },
     Function {
@@ -78,7 +82,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "timestamp_to_string" [Timestamp] String;
             global "duration_to_string" [Duration] String;
         },
-        cost: Cost::Linear,
+        cost: cost::scalar_text,
+        lowering: None,
         eval: string,
     },
     Function {
@@ -89,7 +94,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "bytes_to_bytes" [Bytes] Bytes;
             global "string_to_bytes" [String] Bytes;
         },
-        cost: Cost::Linear,
+        cost: cost::same,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Bytes(bytes)] => Value::Bytes(bytes),
             [Value::String(text)] => Value::Bytes(text.text.as_bytes()),
@@ -104,7 +110,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "bool_to_bool" [Bool] Bool;
             global "string_to_bool" [String] Bool;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: boolean,
     },
     Function {
@@ -119,7 +126,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "string_to_timestamp" [String] Timestamp;
             global "int64_to_timestamp" [Int] Timestamp;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: timestamp,
     },
     Function {
@@ -130,7 +138,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "duration_to_duration" [Duration] Duration;
             global "string_to_duration" [String] Duration;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: duration,
     },
     Function {
@@ -138,7 +147,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The value itself, whose type the checker then forgets.",
         examples: &[("dyn(1) == 1.0", "true")],
         overloads: overloads! { global "to_dyn" [Var(0)] Dyn; },
-        cost: Cost::Constant,
+        cost: cost::same,
+        lowering: None,
         eval: |call, args| match *args {
             [value] => value,
             _ => call.no_overload("dyn", args),
@@ -149,7 +159,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The type of a value.",
         examples: &[("type(1) == int", "true")],
         overloads: overloads! { global "type" [Var(0)] Sig::Type(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match args {
             [value] => Value::Type(value.type_name()),
             _ => call.no_overload("type", args),

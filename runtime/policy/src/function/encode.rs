@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{
     GeneralPurpose, GeneralPurposeConfig, NO_PAD, PAD, STANDARD,
 };
 
-use super::{Cost, Function, overloads};
+use super::{Function, cost, overloads};
 use crate::ty::Sig::{Bytes, String};
 use crate::value::{FailureKind, Value};
 
@@ -23,7 +23,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Bytes as base64 text.",
         examples: &[("base64.encode(b'hello')", "\"aGVsbG8=\"")],
         overloads: overloads! { global "base64_encode_bytes" [Bytes] String; },
-        cost: Cost::Linear,
+        cost: cost::doubled,
+        lowering: None,
         eval: |call, args| {
             let [Value::Bytes(bytes)] = args else {
                 return call.no_overload("base64.encode", args);
@@ -39,7 +40,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The bytes of base64 text, with or without padding.",
         examples: &[("base64.decode('aGVsbG8=')", "b\"hello\"")],
         overloads: overloads! { global "base64_decode_string" [String] Bytes; },
-        cost: Cost::Linear,
+        cost: cost::text,
+        lowering: None,
         eval: |call, args| {
             let [Value::String(text)] = args else {
                 return call.no_overload("base64.decode", args);

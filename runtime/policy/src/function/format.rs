@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Call, Cost, Function, convert, overloads, time};
+use super::{Call, Function, convert, cost, overloads, time};
 use crate::ty::Sig::{Dyn, List, String};
 use crate::value::{FailureKind, Value};
 
 /// Most decimals that a clause may ask for.
 const MAX_PRECISION: usize = 100;
+/// Bytes of a number with as many decimals, the largest exponent before them.
+const MAX_NUMBER_BYTES: u64 = MAX_PRECISION as u64 + 320;
 /// Decimals where a clause asks for none.
 const DEFAULT_PRECISION: usize = 6;
 /// How deep lists and maps are written.
@@ -22,7 +24,8 @@ pub(super) static FUNCTIONS: &[Function] = &[Function {
         ("'%.2f %x'.format([1.005, 255])", "\"1.00 ff\""),
     ],
     overloads: overloads! { member "string_format" [String, List(&Dyn)] String; },
-    cost: Cost::Product,
+    cost: |args| cost::formatted(args, MAX_NUMBER_BYTES),
+    lowering: None,
     eval: format,
 }];
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use bumpalo::collections::{CollectIn as _, Vec as BumpVec};
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::ty::Sig::{
     Bool, Bytes, Double, Duration, Dyn, Int, List, Optional, String, Timestamp, Uint, Var,
 };
@@ -19,7 +19,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "What `list.sortBy(x, key)` becomes: the list in the order of a list of keys.",
         examples: &[("['bb', 'a'].sortBy(s, size(s))", "[\"a\", \"bb\"]")],
         overloads: overloads! { global "sort_by_keys" [List(&Var(0)), List(&Var(1))] List(&Var(0)); },
-        cost: Cost::Product,
+        cost: cost::sorted,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::List(items), Value::List(keys)] => sorted(call, "sortBy", items, keys),
             _ => call.no_overload("sortBy", args),
@@ -30,7 +31,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The items without repetitions, in their order.",
         examples: &[("[1, 2, 1.0, 3].distinct()", "[1, 2, 3]")],
         overloads: overloads! { member "list_distinct" [List(&Var(0))] List(&Var(0)); },
-        cost: Cost::Product,
+        cost: cost::pairs,
+        lowering: None,
         eval: distinct,
     },
     Function {
@@ -38,7 +40,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The first item, as an optional.",
         examples: &[("[1, 2].first().value()", "1"), ("[].first().hasValue()", "false")],
         overloads: overloads! { member "list_first" [List(&Var(0))] Optional(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::item,
+        lowering: None,
         eval: |call, args| match args {
             [Value::List(items)] => held(call, items.get(0, call.arena)),
             _ => call.no_overload("first", args),
@@ -55,7 +58,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "list_flatten" [List(&Dyn)] List(&Dyn);
             member "list_flatten_int" [List(&Dyn), Int] List(&Dyn);
         },
-        cost: Cost::Linear,
+        cost: cost::flattened,
+        lowering: None,
         eval: flatten,
     },
     Function {
@@ -63,7 +67,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The last item, as an optional.",
         examples: &[("[1, 2].last().value()", "2")],
         overloads: overloads! { member "list_last" [List(&Var(0))] Optional(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::item,
+        lowering: None,
         eval: |call, args| match args {
             [Value::List(items)] => {
                 let last = items.len().checked_sub(1);
@@ -77,7 +82,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The whole numbers from 0 up to, but not including, a number of at most 10,000.",
         examples: &[("lists.range(3)", "[0, 1, 2]")],
         overloads: overloads! { global "lists_range" [Int] List(&Int); },
-        cost: Cost::Linear,
+        cost: |args| cost::range(args, MAX_RANGE),
+        lowering: None,
         eval: range,
     },
     Function {
@@ -85,7 +91,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The items from a position on, up to, but not including, a position.",
         examples: &[("[1, 2, 3, 4].slice(1, 3)", "[2, 3]")],
         overloads: overloads! { member "list_slice" [List(&Var(0)), Int, Int] List(&Var(0)); },
-        cost: Cost::Linear,
+        cost: cost::slice,
+        lowering: None,
         eval: slice,
     },
     Function {
@@ -102,7 +109,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "list_timestamp_sort" [List(&Timestamp)] List(&Timestamp);
             member "list_duration_sort" [List(&Duration)] List(&Duration);
         },
-        cost: Cost::Product,
+        cost: cost::sorted,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::List(items)] => sorted(call, "sort", items, items),
             _ => call.no_overload("sort", args),
@@ -180,7 +188,7 @@ fn range<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     if end > MAX_RANGE {
         return call.fail(FailureKind::OutOfRange, "`lists.range`: the number is too large");
     }
-    if let Err(error) = call.spend(end.unsigned_abs()) {
+    if let Err(error) = call.spend(end.max(0).unsigned_abs()) {
         return error;
     }
     let numbers = (0..end).map(Value::Int).collect_in(call.arena);

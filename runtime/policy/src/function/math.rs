@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::ty::Sig::{Bool, Double, Dyn, Int, List, Uint};
 use crate::value::{self, FailureKind, Value};
 
@@ -13,7 +13,8 @@ macro_rules! rounding {
             doc: $doc,
             examples: $examples,
             overloads: overloads! { global $id [Double] Double; },
-            cost: Cost::Constant,
+            cost: cost::constant,
+            lowering: None,
             eval: |call, args| match *args {
                 [Value::Double(value)] => Value::Double(($apply as fn(f64) -> f64)(value)),
                 _ => call.no_overload($name, args),
@@ -29,7 +30,8 @@ macro_rules! question {
             doc: $doc,
             examples: $examples,
             overloads: overloads! { global $id [Double] Bool; },
-            cost: Cost::Constant,
+            cost: cost::constant,
+            lowering: None,
             eval: |call, args| match *args {
                 [Value::Double(value)] => Value::Bool(($apply as fn(f64) -> bool)(value)),
                 _ => call.no_overload($name, args),
@@ -67,7 +69,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The greatest of several numbers or of a list of them.",
         examples: &[("math.greatest(1, 2.5)", "2.5"), ("math.greatest([3, 1])", "3")],
         overloads: extremes!("math_greatest"),
-        cost: Cost::Linear,
+        cost: cost::numbers,
+        lowering: None,
         eval: |call, args| extreme(call, "math.greatest", args, Ordering::Greater),
     },
     Function {
@@ -75,7 +78,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The least of several numbers or of a list of them.",
         examples: &[("math.least(1, 2.5)", "1")],
         overloads: extremes!("math_least"),
-        cost: Cost::Linear,
+        cost: cost::numbers,
+        lowering: None,
         eval: |call, args| extreme(call, "math.least", args, Ordering::Less),
     },
     rounding!(
@@ -136,7 +140,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_sqrt_uint" [Uint] Double;
             global "math_sqrt_double" [Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: square_root,
     },
     Function {
@@ -148,7 +153,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_abs_uint" [Uint] Uint;
             global "math_abs_double" [Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Int(value)] => value.checked_abs().map_or_else(
                 || call.fail(FailureKind::Overflow, "the result does not fit in 64 bits"),
@@ -168,7 +174,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "math_sign_uint" [Uint] Uint;
             global "math_sign_double" [Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Int(value)] => Value::Int(value.signum()),
             [Value::Uint(value)] => Value::Uint(value.min(1)),

@@ -1,7 +1,7 @@
 //! Arithmetic (CEL specification, "Arithmetic operators"). Integers that overflow are errors.
 //! `+` also joins strings, bytes and lists, and both signs work on times.
 
-use super::{Call, Cost, Function, overloads, time};
+use super::{Arithmetic, Call, Function, Lowering, cost, overloads, time};
 use crate::ty::Sig::{Bytes, Double, Duration, Int, List, String, Timestamp, Uint, Var};
 use crate::value::{self, FailureKind, Value};
 
@@ -21,7 +21,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "add_duration_timestamp" [Duration, Timestamp] Timestamp;
             global "add_duration_duration" [Duration, Duration] Duration;
         },
-        cost: Cost::Linear,
+        cost: cost::joined,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Add)),
         eval: add,
     },
     Function {
@@ -36,7 +37,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "subtract_timestamp_duration" [Timestamp, Duration] Timestamp;
             global "subtract_duration_duration" [Duration, Duration] Duration;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Subtract)),
         eval: subtract,
     },
     Function {
@@ -48,7 +50,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "multiply_uint64" [Uint, Uint] Uint;
             global "multiply_double" [Double, Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Multiply)),
         eval: multiply,
     },
     Function {
@@ -60,7 +63,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "divide_uint64" [Uint, Uint] Uint;
             global "divide_double" [Double, Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Divide)),
         eval: divide,
     },
     Function {
@@ -71,7 +75,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "modulo_int64" [Int, Int] Int;
             global "modulo_uint64" [Uint, Uint] Uint;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Remainder)),
         eval: modulo,
     },
     Function {
@@ -82,7 +87,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "negate_int64" [Int] Int;
             global "negate_double" [Double] Double;
         },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: Some(Lowering::Arithmetic(Arithmetic::Negate)),
         eval: negate,
     },
 ];

@@ -1,6 +1,6 @@
 //! Optional values.
 
-use super::{Cost, Function, overloads};
+use super::{Function, cost, overloads};
 use crate::ty::Sig::{Bool, Optional, Var};
 use crate::value::{FailureKind, Value};
 
@@ -10,7 +10,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "An optional that holds the value.",
         examples: &[("optional.of(1).value()", "1")],
         overloads: overloads! { global "optional_of" [Var(0)] Optional(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::same,
+        lowering: None,
         eval: |call, args| match *args {
             [value] => Value::Optional(Some(call.arena.alloc(value))),
             _ => call.no_overload("optional.of", args),
@@ -21,7 +22,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "An optional that holds the value unless it is empty, zero, false or null.",
         examples: &[("optional.ofNonZeroValue('').hasValue()", "false")],
         overloads: overloads! { global "optional_ofNonZeroValue" [Var(0)] Optional(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::same,
+        lowering: None,
         eval: |call, args| match *args {
             [value] if is_zero(&value) => Value::Optional(None),
             [value] => Value::Optional(Some(call.arena.alloc(value))),
@@ -33,7 +35,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The optional that holds nothing.",
         examples: &[("optional.none().hasValue()", "false")],
         overloads: overloads! { global "optional_none" [] Optional(&Var(0)); },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |_, _| Value::Optional(None),
     },
     Function {
@@ -41,7 +44,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether an optional holds a value.",
         examples: &[("optional.of(1).hasValue()", "true")],
         overloads: overloads! { member "optional_hasValue" [Optional(&Var(0))] Bool; },
-        cost: Cost::Constant,
+        cost: cost::constant,
+        lowering: None,
         eval: |call, args| match args {
             [Value::Optional(held)] => Value::Bool(held.is_some()),
             _ => call.no_overload("hasValue", args),
@@ -52,7 +56,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The value that an optional holds; an error when there is none.",
         examples: &[("optional.of('a').value()", "\"a\"")],
         overloads: overloads! { member "optional_value" [Optional(&Var(0))] Var(0); },
-        cost: Cost::Constant,
+        cost: cost::same,
+        lowering: None,
         eval: |call, args| match args {
             [Value::Optional(Some(held))] => **held,
             [Value::Optional(None)] => {
@@ -68,7 +73,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         overloads: overloads! {
             member "optional_or_optional" [Optional(&Var(0)), Optional(&Var(0))] Optional(&Var(0));
         },
-        cost: Cost::Constant,
+        cost: cost::either,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Optional(None), other @ Value::Optional(_)] => other,
             [held @ Value::Optional(Some(_)), Value::Optional(_)] => held,
@@ -82,7 +88,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         overloads: overloads! {
             member "optional_orValue_value" [Optional(&Var(0)), Var(0)] Var(0);
         },
-        cost: Cost::Constant,
+        cost: cost::either,
+        lowering: None,
         eval: |call, args| match *args {
             [Value::Optional(Some(held)), _] => *held,
             [Value::Optional(None), other] => other,

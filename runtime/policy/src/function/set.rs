@@ -1,17 +1,18 @@
 //! The `sets` extension: lists seen as sets, where repetitions and order do not count.
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::ty::Sig::{Bool, List, Var};
 use crate::value::{self, Value};
 
 macro_rules! relation {
-    ($name:literal, $id:literal, $doc:literal, $examples:expr, $holds:expr) => {
+    ($name:literal, $id:literal, $doc:literal, $examples:expr, $cost:expr, $holds:expr) => {
         Function {
             name: $name,
             doc: $doc,
             examples: $examples,
             overloads: overloads! { global $id [List(&Var(0)), List(&Var(0))] Bool; },
-            cost: Cost::Product,
+            cost: $cost,
+            lowering: None,
             eval: |call, args| match *args {
                 [Value::List(a), Value::List(b)] => match ($holds as Holds)(call, a, b) {
                     Ok(holds) => Value::Bool(holds),
@@ -31,6 +32,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "list_sets_contains_list",
         "Whether the first list has every item of the second.",
         &[("sets.contains([1, 2, 3], [2, 1.0])", "true")],
+        cost::each_in_other,
         contains
     ),
     relation!(
@@ -38,6 +40,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "list_sets_equivalent_list",
         "Whether each list has every item of the other.",
         &[("sets.equivalent([1, 2, 2], [2, 1])", "true")],
+        cost::each_in_each,
         |call, a, b| Ok(contains(call, a, b)? && contains(call, b, a)?)
     ),
     relation!(
@@ -45,6 +48,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "list_sets_intersects_list",
         "Whether the lists have an item in common.",
         &[("sets.intersects([1], [2, 3])", "false")],
+        cost::each_in_other,
         intersects
     ),
 ];

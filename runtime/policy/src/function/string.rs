@@ -2,10 +2,12 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{BYTES_PER_SCAN_STEP, Call, Cost, Function, overloads};
+use super::{BYTES_PER_SCAN_STEP, Call, Function, Lowering, TextTest, cost, overloads};
 use crate::ty::Sig::{Bool, String};
 use crate::value::{FailureKind, Value};
 
+/// Steps for each byte of a pattern that is compiled during an evaluation.
+const COMPILE_STEPS: u64 = 64;
 /// Largest compiled regular expression.
 const MAX_PATTERN_BYTES: usize = 1 << 18;
 
@@ -15,7 +17,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string holds another.",
         examples: &[("'policy'.contains('lic')", "true")],
         overloads: overloads! { member "contains_string" [String, String] Bool; },
-        cost: Cost::Scan,
+        cost: cost::scan,
+        lowering: Some(Lowering::Text(TextTest::Contains)),
         eval: |call, args| two(call, "contains", args, |text, part| text.contains(part)),
     },
     Function {
@@ -23,7 +26,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string begins with another.",
         examples: &[("'policy'.startsWith('pol')", "true")],
         overloads: overloads! { member "starts_with_string" [String, String] Bool; },
-        cost: Cost::Scan,
+        cost: cost::scan,
+        lowering: Some(Lowering::Text(TextTest::StartsWith)),
         eval: |call, args| two(call, "startsWith", args, |text, part| text.starts_with(part)),
     },
     Function {
@@ -31,7 +35,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Whether a string ends with another.",
         examples: &[("'a@corp.example'.endsWith('@corp.example')", "true")],
         overloads: overloads! { member "ends_with_string" [String, String] Bool; },
-        cost: Cost::Scan,
+        cost: cost::scan,
+        lowering: Some(Lowering::Text(TextTest::EndsWith)),
         eval: |call, args| two(call, "endsWith", args, |text, part| text.ends_with(part)),
     },
     Function {
@@ -42,7 +47,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             global "matches" [String, String] Bool;
             member "matches_string" [String, String] Bool;
         },
-        cost: Cost::Product,
+        cost: |args| cost::pattern(args, COMPILE_STEPS),
+        lowering: Some(Lowering::Text(TextTest::Matches)),
         eval: matches,
     },
 ];
@@ -73,7 +79,7 @@ fn matches<'a>(call: &mut Call<'a>, args: &[Value<'a>]) -> Value<'a> {
     if let Some((_, regex)) = known {
         return Value::Bool(regex.is_match(text.text));
     }
-    if let Err(error) = call.spend(pattern.text.len() as u64 * 64) {
+    if let Err(error) = call.spend(pattern.text.len() as u64 * COMPILE_STEPS) {
         return error;
     }
     match compile(pattern.text) {

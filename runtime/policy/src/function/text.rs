@@ -2,7 +2,7 @@
 
 use bumpalo::collections::{CollectIn as _, Vec as BumpVec};
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::ty::Sig::{Int, List, String, Var};
 use crate::value::{self, FailureKind, Value};
 
@@ -12,7 +12,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The code point at a position, `''` right behind the end.",
         examples: &[("'tacocat'.charAt(3)", "\"o\"")],
         overloads: overloads! { member "string_char_at_int" [String, Int] String; },
-        cost: Cost::Linear,
+        cost: cost::code_point,
+        lowering: None,
         eval: char_at,
     },
     Function {
@@ -26,7 +27,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_index_of_string" [String, String] Int;
             member "string_index_of_string_int" [String, String, Int] Int;
         },
-        cost: Cost::Product,
+        cost: cost::bytes,
+        lowering: None,
         eval: index_of,
     },
     Function {
@@ -37,7 +39,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_last_index_of_string" [String, String] Int;
             member "string_last_index_of_string_int" [String, String, Int] Int;
         },
-        cost: Cost::Product,
+        cost: cost::bytes,
+        lowering: None,
         eval: last_index_of,
     },
     Function {
@@ -48,7 +51,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "list_join" [List(&String)] String;
             member "list_join_string" [List(&String), String] String;
         },
-        cost: Cost::Linear,
+        cost: cost::concatenated,
+        lowering: None,
         eval: join,
     },
     Function {
@@ -56,7 +60,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Makes ASCII letters lower case.",
         examples: &[("'TacoCat'.lowerAscii()", "\"tacocat\"")],
         overloads: overloads! { member "string_lower_ascii" [String] String; },
-        cost: Cost::Linear,
+        cost: cost::text,
+        lowering: None,
         eval: |call, args| {
             one(call, "lowerAscii", args, |text, made| {
                 made.extend(text.chars().map(|c| c.to_ascii_lowercase()));
@@ -68,7 +73,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Makes ASCII letters upper case.",
         examples: &[("'TacoCat'.upperAscii()", "\"TACOCAT\"")],
         overloads: overloads! { member "string_upper_ascii" [String] String; },
-        cost: Cost::Linear,
+        cost: cost::text,
+        lowering: None,
         eval: |call, args| {
             one(call, "upperAscii", args, |text, made| {
                 made.extend(text.chars().map(|c| c.to_ascii_uppercase()));
@@ -86,7 +92,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_replace_string_string" [String, String, String] String;
             member "string_replace_string_string_int" [String, String, String, Int] String;
         },
-        cost: Cost::Product,
+        cost: cost::replaced,
+        lowering: None,
         eval: replace,
     },
     Function {
@@ -97,7 +104,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_reverse" [String] String;
             member "list_reverse" [List(&Var(0))] List(&Var(0));
         },
-        cost: Cost::Linear,
+        cost: cost::copied,
+        lowering: None,
         eval: reverse,
     },
     Function {
@@ -111,7 +119,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_split_string" [String, String] List(&String);
             member "string_split_string_int" [String, String, Int] List(&String);
         },
-        cost: Cost::Product,
+        cost: cost::parts,
+        lowering: None,
         eval: split,
     },
     Function {
@@ -125,7 +134,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
             member "string_substring_int" [String, Int] String;
             member "string_substring_int_int" [String, Int, Int] String;
         },
-        cost: Cost::Linear,
+        cost: cost::text,
+        lowering: None,
         eval: substring,
     },
     Function {
@@ -133,7 +143,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "Removes white space (as Unicode defines it) at both ends.",
         examples: &[("'  taco '.trim()", "\"taco\"")],
         overloads: overloads! { member "string_trim" [String] String; },
-        cost: Cost::Linear,
+        cost: cost::text,
+        lowering: None,
         eval: |call, args| one(call, "trim", args, |text, made| made.push_str(text.trim())),
     },
     Function {
@@ -141,7 +152,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         doc: "The text as a literal in double quotes.",
         examples: &[("strings.quote('a \"b\"')", r#""\"a \\\"b\\\"\"""#)],
         overloads: overloads! { global "strings_quote" [String] String; },
-        cost: Cost::Linear,
+        cost: cost::doubled,
+        lowering: None,
         eval: |call, args| one(call, "strings.quote", args, quote),
     },
 ];

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp as Jiff};
 
-use super::{Call, Cost, Function, overloads};
+use super::{Call, Function, cost, overloads};
 use crate::datum::{Instant, Span};
 use crate::ty::Sig::{Duration, Int, String, Timestamp};
 use crate::value::{FailureKind, Value};
@@ -22,7 +22,8 @@ macro_rules! part {
             doc: $doc,
             examples: $examples,
             overloads: overloads! { $(member $id [$($sig),*] Int;)* },
-            cost: Cost::Constant,
+            cost: cost::constant,
+            lowering: None,
             eval: $eval,
         }
     };

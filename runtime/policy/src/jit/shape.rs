@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use mxcp_schemas::bundle::code::{Kind, Op, Operand, Reg, Target};
 
+use crate::function::{Arithmetic, Lowering};
 use crate::predicate::Predicate;
 
 /// How a register is kept.
@@ -179,8 +180,9 @@ pub(super) fn after(predicate: &Predicate, at: usize, op: Op, state: &mut State)
         }
         Op::Call { dst, function, first, count } => {
             let args = predicate.argument_slice(first, count);
-            let name = predicate.functions.get(usize::from(function.0)).map_or("", |f| f.name);
-            let held = called(predicate, state, name, args, kind);
+            let function = predicate.functions.get(usize::from(function.0));
+            let lowering = function.and_then(|function| function.lowering);
+            let held = called(predicate, state, lowering, args, kind);
             set(state, dst, held);
         }
         Op::NewList { dst } | Op::NewMap { dst } => set(state, dst, (Shape::Work, Kind::Any)),
@@ -203,7 +205,13 @@ pub(super) fn after(predicate: &Predicate, at: usize, op: Op, state: &mut State)
 }
 
 /// How the result of a call is kept.
-fn called(predicate: &Predicate, state: &State, name: &str, args: &[Operand], kind: Kind) -> Held {
+fn called(
+    predicate: &Predicate,
+    state: &State,
+    lowering: Option<Lowering>,
+    args: &[Operand],
+    kind: Kind,
+) -> Held {
     let numeric = |wanted: Kind, shape: Shape| {
         args.iter().all(|arg| match of(predicate, state, *arg) {
             (found, _) if found == shape => true,
@@ -211,18 +219,19 @@ fn called(predicate: &Predicate, state: &State, name: &str, args: &[Operand], ki
             _ => false,
         })
     };
-    match (name, kind) {
-        ("_+_" | "_-_" | "_*_" | "-_" | "_/_" | "_%_", Kind::Int)
-            if numeric(Kind::Int, Shape::Int) =>
-        {
+    match (lowering, kind) {
+        (Some(Lowering::Arithmetic(_)), Kind::Int) if numeric(Kind::Int, Shape::Int) => {
             (Shape::Int, Kind::Int)
         }
-        ("_+_" | "_-_" | "_*_" | "_/_" | "-_", Kind::Double)
-            if numeric(Kind::Double, Shape::Double) =>
+        // There is no remainder of doubles.
+        (Some(Lowering::Arithmetic(of)), Kind::Double)
+            if of != Arithmetic::Remainder && numeric(Kind::Double, Shape::Double) =>
         {
             (Shape::Double, Kind::Double)
         }
-        ("size", Kind::Int) if texts(predicate, state, args) => (Shape::Int, Kind::Int),
+        (Some(Lowering::Size), Kind::Int) if texts(predicate, state, args) => {
+            (Shape::Int, Kind::Int)
+        }
         (_, Kind::Bool) => (Shape::Truth, Kind::Bool),
         _ => (Shape::Home, kind),
     }

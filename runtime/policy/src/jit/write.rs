@@ -25,6 +25,7 @@ use mxcp_schemas::bundle::code::{FuncId, Op, Operand, Reg};
 use super::context::{BUDGET, SIZE};
 use super::helper;
 use super::shape::{self, Shape, Shapes, State};
+use crate::function::{Arithmetic, Function, Lowering};
 use crate::predicate::Predicate;
 
 /// Most arguments of a call that is compiled here.
@@ -123,10 +124,9 @@ pub(super) fn inline_operations(predicate: &Predicate) -> usize {
             let arguments = predicate.argument_slice(*first, *count);
             let literal = matches!(arguments.last(), Some(Operand::Const(_)));
             let function = predicate.functions.get(usize::from(function.0));
-            function.is_some_and(|f| match f.name {
-                "size" => true,
-                "startsWith" | "endsWith" | "contains" | "matches" => literal,
-                name => name.starts_with('_'),
+            function.and_then(|function| function.lowering).is_some_and(|lowering| match lowering {
+                Lowering::Text(_) => literal,
+                Lowering::Arithmetic(_) | Lowering::Order(_) | Lowering::Size => true,
             })
         }
         _ => false,
@@ -330,6 +330,40 @@ impl Writer<'_, '_, '_> {
         self.b.ins().select(failed, truth, flipped)
     }
 
+    /// A function that has instructions for operands of these types; whether it was written.
+    fn in_place(
+        &mut self,
+        called: &'static Function,
+        dst: Reg,
+        result: Shape,
+        args: &[Operand],
+    ) -> bool {
+        let Some(lowering) = called.lowering else { return false };
+        let held = match (lowering, result, args) {
+            (Lowering::Size, Shape::Int, [text]) => Held::Int(self.size_of_text(*text)),
+            (Lowering::Arithmetic(of), Shape::Int, args) => {
+                Held::Int(self.whole_arithmetic(of, args))
+            }
+            (Lowering::Arithmetic(of), Shape::Double, args) => {
+                Held::Double(self.double_arithmetic(of, args))
+            }
+            (Lowering::Arithmetic(Arithmetic::Subtract), Shape::Home, [a, b]) => {
+                return self.time_between(dst, *a, *b);
+            }
+            (Lowering::Order(order), Shape::Truth, [a, b]) => {
+                let Some(truth) = self.order(order, called, *a, *b) else { return false };
+                Held::Truth(truth)
+            }
+            (Lowering::Text(test), Shape::Truth, [a, b]) => {
+                let Some(truth) = self.test_of_text(test, *a, *b) else { return false };
+                Held::Truth(truth)
+            }
+            _ => return false,
+        };
+        self.put(dst, held);
+        true
+    }
+
     /// A call of a function.
     fn invoke(&mut self, at: usize, dst: Reg, function: FuncId, args: &[Operand]) {
         let Some(called) = self.predicate.functions.get(usize::from(function.0)).copied() else {
@@ -341,31 +375,8 @@ impl Writer<'_, '_, '_> {
             shape::after(self.predicate, at, op, &mut after);
         }
         let result = after.get(usize::from(dst.0)).map_or(Shape::Home, |(shape, _)| *shape);
-        match (result, args) {
-            (Shape::Int, [text]) if called.name == "size" => {
-                let size = self.size_of_text(*text);
-                return self.put(dst, Held::Int(size));
-            }
-            (Shape::Int, args) => {
-                let value = self.whole_arithmetic(called.name, args);
-                return self.put(dst, Held::Int(value));
-            }
-            (Shape::Double, args) => {
-                let value = self.double_arithmetic(called.name, args);
-                return self.put(dst, Held::Double(value));
-            }
-            (Shape::Truth, [a, b]) => {
-                let told = self
-                    .order(called.name, *a, *b)
-                    .or_else(|| self.test_of_text(called.name, *a, *b));
-                if let Some(truth) = told {
-                    return self.put(dst, Held::Truth(truth));
-                }
-            }
-            (Shape::Home, [a, b]) if called.name == "_-_" && self.time_between(dst, *a, *b) => {
-                return;
-            }
-            _ => {}
+        if self.in_place(called, dst, result, args) {
+            return;
         }
         if args.len() > MAX_ARGUMENTS {
             // The interpreter does it; where a truth value is expected, it is read from its place.

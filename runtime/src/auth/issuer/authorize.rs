@@ -31,6 +31,8 @@ pub(super) struct Asked {
     pub(super) client_id: String,
     /// where the person is sent afterwards
     pub(super) redirect_uri: String,
+    /// whether the operator named that place, or it is on the person's own machine
+    pub(super) is_trusted: bool,
     /// whether the request named it, so that the exchange must name it too
     pub(super) named_redirect: bool,
     /// comes back to the client as it is
@@ -69,22 +71,53 @@ impl<E: Into<OAuthError>> From<E> for Stopped {
 }
 
 impl Asked {
-    /// Sends the person back to the client, with the issuer's name (RFC 9207).
+    /// Sends the person back to the client with what they agreed to, and the issuer's name (RFC 9207).
     pub(super) fn answer(&self, parameters: &[(&str, &str)]) -> Response {
-        answer(&self.redirect_uri, self.state.as_deref(), &self.base_url, parameters)
+        redirect(&self.back().with(parameters))
     }
 
-    /// Sends the person back with an error.
+    /// Says that there is nothing for the client, and lets the person go back to it.
     pub(super) fn refuse(&self, code: &str, description: &str) -> Response {
-        self.answer(&[("error", code), ("error_description", description)])
+        self.back().refuse(code, description)
+    }
+
+    fn back(&self) -> Back<'_> {
+        Back {
+            uri: &self.redirect_uri,
+            is_trusted: self.is_trusted,
+            state: self.state.as_deref(),
+            issuer: &self.base_url,
+        }
     }
 }
 
-fn answer(uri: &str, state: Option<&str>, issuer: &str, parameters: &[(&str, &str)]) -> Response {
-    let mut all = parameters.to_vec();
-    all.extend(state.map(|state| ("state", state)));
-    all.push(("iss", issuer));
-    redirect(&with_query(uri, &all))
+/// The way back to a client.
+struct Back<'a> {
+    uri: &'a str,
+    is_trusted: bool,
+    state: Option<&'a str>,
+    issuer: &'a str,
+}
+
+impl Back<'_> {
+    fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let mut all = parameters.to_vec();
+        all.extend(self.state.map(|state| ("state", state)));
+        all.push(("iss", self.issuer));
+        with_query(self.uri, &all)
+    }
+
+    /// Nobody is sent by an error to a place that a stranger registered: whoever wants a page of theirs
+    /// to look as if it came from here would only have to make a request that fails. The person sees
+    /// where the link leads (RFC 9700 §4.11.2).
+    fn refuse(&self, code: &str, description: &str) -> Response {
+        let to = self.with(&[("error", code), ("error_description", description)]);
+        if self.is_trusted {
+            return redirect(&to);
+        }
+        let status = if code == "access_denied" { 200 } else { 400 };
+        page::leave(status, description, &host_of(self.uri), &to)
+    }
 }
 
 /// `GET /authorize`
@@ -140,16 +173,17 @@ async fn read(issuer: &Issuer, visitor: &Visitor, form: &Form) -> Result<(Client
         }
     };
     let state = form.get("state");
+    let is_trusted = client.source == Source::Configured || is_loopback_uri(&redirect_uri);
     let details = once.and_then(|()| details(issuer, visitor, &client, form));
     let (challenge, scopes) = details.map_err(|error| {
-        let parameters = [("error", error.code), ("error_description", &*error.description)];
         let state = state.filter(|state| state.len() <= STATE_MAX_BYTES);
-        let told = answer(&redirect_uri, state, &visitor.base_url, &parameters);
-        Stopped::There(error.code, told)
+        let back = Back { uri: &redirect_uri, is_trusted, state, issuer: &visitor.base_url };
+        Stopped::There(error.code, back.refuse(error.code, &error.description))
     })?;
     let asked = Asked {
         client_id: client.id.clone(),
         redirect_uri,
+        is_trusted,
         named_redirect: named.is_some(),
         state: state.map(str::to_owned),
         challenge,

@@ -37,6 +37,12 @@ pub(super) async fn get(
     let asked = &underway.asked;
     let refuse = |code: &'static str, reason: String| refuse(issuer, visitor, asked, code, reason);
     if let Some(error) = form.get("error") {
+        // What somebody else says is not what the provider says (RFC 9207 §2.4).
+        if let Ok(metadata) = issuer.provider.metadata().await
+            && let Err(error) = metadata.check_callback(form.get("iss"))
+        {
+            return refuse("server_error", reason(&error).into()).await;
+        }
         let denied = error == "access_denied";
         let code = if denied { "access_denied" } else { "server_error" };
         return refuse(code, format!("provider: {}", word(error))).await;
@@ -125,8 +131,10 @@ async fn keep(
             Ok(gave_way)
         })
         .await?;
-    for id in gave_way {
-        issuer.logins.end(&id);
+    for ended in gave_way {
+        let client = ended.row.as_ref().map(|row| row.client_id.clone());
+        let client = Recorded { id: client.as_deref(), ip: None };
+        issuer.ended(ended, AuthStep::Revoked, "too_many_logins", client).await?;
     }
     Ok(asked.answer(&[("code", text.expose())]))
 }

@@ -187,6 +187,37 @@ pub(super) fn check_redirect(uri: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Checks a redirect URI that the operator configured. Beside what can be registered that may be the
+/// scheme of a program (RFC 8252 §7.1), but none that a browser runs or reads by itself.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_configured_redirect(uri: &str) -> Result<(), &'static str> {
+    const NO_PROGRAMS: &[&str] = &[
+        "about",
+        "blob",
+        "data",
+        "file",
+        "filesystem",
+        "ftp",
+        "http",
+        "https",
+        "javascript",
+        "vbscript",
+        "view-source",
+        "ws",
+        "wss",
+    ];
+    let url = Url::parse(uri).map_err(|_| "a redirect URI is no absolute URI")?;
+    if NO_PROGRAMS.contains(&url.scheme()) {
+        return check_redirect(uri);
+    }
+    if uri.len() > REDIRECT_URI_MAX_BYTES || url.fragment().is_some() {
+        return Err("a redirect URI is too long or has a fragment");
+    }
+    Ok(())
+}
+
 /// Whether a URI leads to this machine.
 pub(super) fn is_loopback_uri(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| is_loopback(&url))
@@ -331,6 +362,26 @@ mod tests {
             assert!(check_redirect(bad).is_err(), "{bad}");
         }
         assert!(check_redirect(&format!("https://c.example/{}", "a".repeat(3_000))).is_err());
+    }
+
+    #[test]
+    fn the_operator_may_name_a_program_and_nothing_that_runs_in_a_browser() {
+        for good in ["https://c.example/cb", "http://127.0.0.1/cb", "cursor://cb", "com.c.app:/cb"]
+        {
+            assert_eq!(check_configured_redirect(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://c.example/cb",
+            "JavaScript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "view-source:https://c.example/",
+            "cursor://cb#f",
+            "/cb",
+            "",
+        ] {
+            assert!(check_configured_redirect(bad).is_err(), "{bad}");
+        }
     }
 
     fn read(authorization: Option<&str>, form: &str) -> Result<Credentials, &'static str> {

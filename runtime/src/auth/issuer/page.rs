@@ -119,6 +119,21 @@ pub(super) fn problem(status: u16, title: &str, text: &str) -> Response {
     html(status, &escape(title), &body)
 }
 
+/// A page that says why a login came to nothing, with a link back to whoever asked for it.
+pub(super) fn leave(status: u16, text: &str, host: &str, link: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let title = "This login came to nothing";
+    let body = format!(
+        "<h1>{title}</h1><p>{}</p>\
+         <p class=\"warning\">You can close this page. If you know <strong>{host}</strong>, you can \
+         <a rel=\"noreferrer\" href=\"{}\">go back to {host}</a>; nobody has checked who that is.</p>",
+        escape(text),
+        escape(link),
+        host = shown(host),
+    );
+    html(status, title, &body)
+}
+
 fn html(status: StatusCode, title: &str, body: &str) -> Response {
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\

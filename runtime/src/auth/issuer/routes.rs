@@ -20,6 +20,9 @@ use crate::transport::doors::{Doors, Refused};
 use crate::transport::http::admit;
 use crate::transport::visitor::{Reached, Visitor};
 
+/// Where clients read what the authorization server is (RFC 8414). The path of an issuer that has one
+/// comes behind it (§3.1).
+const METADATA: &str = "/.well-known/oauth-authorization-server";
 /// Bytes of the body of a request, at most.
 const BODY_MAX_BYTES: usize = 64 << 10;
 /// Milliseconds until a body is there.
@@ -38,7 +41,8 @@ pub fn routes(issuer: Arc<Issuer>, reached: Reached, doors: Doors) -> Router {
     let callback_path = issuer.callback_path.clone();
     let door = Arc::new(Door { issuer, reached, doors });
     Router::new()
-        .route("/.well-known/oauth-authorization-server", get(describe))
+        .route(METADATA, get(describe))
+        .route(&format!("{METADATA}/{{*path}}"), get(describe))
         .route("/authorize", get(ask))
         .route("/consent", post(answer))
         .route(&callback_path, get(call_back))
@@ -99,7 +103,15 @@ async fn other_method((State(door), ConnectInfo(peer)): Here, request: Request) 
 async fn describe((State(door), ConnectInfo(peer)): Here, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match door.visitor(peer, &parts) {
-        Ok(visitor) => metadata::authorization_server(&door.issuer, &visitor),
+        Ok(visitor) => {
+            let suffix = parts.uri.path().strip_prefix(METADATA).unwrap_or_default();
+            if !suffix.is_empty() && suffix != visitor.base_path() {
+                door.issuer.refused(&visitor, "path");
+                let error = OAuthError::invalid_request("there is no such issuer here");
+                return OAuthError { status: 404, ..error }.response();
+            }
+            metadata::authorization_server(&door.issuer, &visitor)
+        }
         Err(error) => error.response(),
     }
 }

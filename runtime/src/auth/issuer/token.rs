@@ -19,7 +19,7 @@ use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
 use crate::auth::constant::is_equal;
 use crate::auth::secret::{Digest, NoRandom, fresh};
-use crate::auth::store::{Pair, Redeemed, Refreshed};
+use crate::auth::store::{Ended, GrantRow, Pair, Redeemed, Refreshed};
 use crate::transport::visitor::Visitor;
 
 /// Seconds that an access token is good for.
@@ -74,8 +74,16 @@ pub(super) async fn authenticate(
             Some(_) => Err(OAuthError::invalid_client("the client could not be authenticated")),
         };
     }
-    issuer.client(&given.id, &visitor.network()).await?.authenticate(&given)?;
-    Ok(given.id)
+    let (network, now) = (visitor.network(), issuer.clock.now_s());
+    if given.secret.is_some() {
+        issuer.guesses.may_try(&network, now)?;
+    }
+    let known = issuer.client(&given.id, &network).await;
+    let authenticated = known.and_then(|client| client.authenticate(&given));
+    if given.secret.is_some() && authenticated.as_ref().is_err_and(|e| e.code == "invalid_client") {
+        issuer.guesses.wrong(&network, now);
+    }
+    authenticated.map(|()| given.id)
 }
 
 impl Asking<'_> {
@@ -89,10 +97,12 @@ impl Asking<'_> {
         let fits = move |asked: Option<&str>, challenge: &str| {
             asked == redirect.as_deref() && answers(&verifier, challenge)
         };
-        let (pair, redeemed) = self
+        let naming = self.issuer.provider.naming();
+        let (pair, redeemed, row) = self
             .issuer
             .store
             .write(move |desk| {
+                let row = desk.grant_behind(&code, naming, now)?;
                 let mut made = None;
                 let make = |scopes, may_refresh| {
                     let pair = pair(scopes, may_refresh, now)?;
@@ -100,7 +110,7 @@ impl Asking<'_> {
                     Ok(pair)
                 };
                 let redeemed = desk.redeem(&code, &client_id, fits, make, now)?;
-                Ok((made, redeemed))
+                Ok((made, redeemed, row))
             })
             .await?;
         match (redeemed, pair) {
@@ -108,13 +118,17 @@ impl Asking<'_> {
                 self.tell(AuthStep::Issued, None, &grant_id, &pair.scopes).await?;
                 Ok(self.reply(&pair))
             }
-            (Redeemed::Reused { grant_id }, _) => {
-                self.issuer.logins.end(&grant_id);
-                self.tell(AuthStep::Reused, Some("code"), &grant_id, &[]).await?;
+            (Redeemed::Reused { grant_id: id }, _) => {
+                let ended = Ended { id, row: row.map(Box::new) };
+                self.ended(ended, AuthStep::Reused, "code").await?;
                 Err(OAuthError::invalid_grant("the code was used before"))
             }
             (Redeemed::Mismatch, _) => {
                 self.refused("code_mismatch");
+                if let Some(row) = row {
+                    let ended = Ended { id: row.id.clone(), row: Some(Box::new(row)) };
+                    self.ended(ended, AuthStep::Revoked, "code_mismatch").await?;
+                }
                 Err(OAuthError::invalid_grant("the code is good for something else"))
             }
             _ => {
@@ -129,11 +143,21 @@ impl Asking<'_> {
         let now = self.issuer.clock.now_s();
         let client_id = self.client_id.clone();
         let narrowed: Option<Vec<String>> =
-            form.get("scope").map(|scope| scope.split(' ').map(str::to_owned).collect());
-        let refreshed = self
+            form.get("scope").map(|s| s.split_ascii_whitespace().map(str::to_owned).collect());
+        let naming = self.issuer.provider.naming();
+        let (refreshed, row) = self
             .issuer
             .store
             .write(move |desk| {
+                let row = desk.grant_behind(&token, naming, now)?;
+                // Nothing beyond the grant can be asked for (RFC 6749 §6), and asking spends no token.
+                let beyond = |row: &GrantRow| {
+                    let mut asked = narrowed.iter().flatten();
+                    row.client_id == client_id && asked.any(|scope| !row.scopes.contains(scope))
+                };
+                if row.as_ref().is_some_and(beyond) {
+                    return Ok((None, row));
+                }
                 let make = |granted: Vec<String>| {
                     let scopes = match narrowed {
                         Some(asked) => granted.into_iter().filter(|s| asked.contains(s)).collect(),
@@ -141,18 +165,22 @@ impl Asking<'_> {
                     };
                     pair(scopes, true, now).map_err(Into::into)
                 };
-                desk.refresh(&token, &client_id, make, now)
+                Ok((Some(desk.refresh(&token, &client_id, make, now)?), row))
             })
             .await?;
+        let Some(refreshed) = refreshed else {
+            let text = "a scope is asked for that was not granted";
+            return Err(OAuthError::new("invalid_scope", text));
+        };
         match refreshed {
             Refreshed::Done { grant_id, pair, replayed } => {
                 let reason = replayed.then_some("the same again");
                 self.tell(AuthStep::Refreshed, reason, &grant_id, &pair.scopes).await?;
                 Ok(self.reply(&pair))
             }
-            Refreshed::Reused { grant_id } => {
-                self.issuer.logins.end(&grant_id);
-                self.tell(AuthStep::Reused, Some("refresh_token"), &grant_id, &[]).await?;
+            Refreshed::Reused { grant_id: id } => {
+                let ended = Ended { id, row: row.map(Box::new) };
+                self.ended(ended, AuthStep::Reused, "refresh_token").await?;
                 Err(OAuthError::invalid_grant("the refresh token was used before"))
             }
             Refreshed::Mismatch => {
@@ -192,15 +220,15 @@ impl Asking<'_> {
         let recorded = Recorded { id: Some(&self.client_id), ip: Some(&ip) };
         let detail = json!({ "scopes": scopes, "what": reason });
         let identity = self.issuer.identity(grant_id).await?;
-        let record = self.issuer.record(
-            step,
-            reason.filter(|_| step == AuthStep::Reused),
-            recorded,
-            identity.as_ref(),
-            Some(grant_id),
-            Some(&detail),
-        );
-        Ok(record.await?)
+        let (identity, session) = (identity.as_ref(), Some(grant_id));
+        Ok(self.issuer.record(step, None, recorded, identity, session, Some(&detail)).await?)
+    }
+
+    /// Records that a grant ended because of what was presented.
+    async fn ended(&self, ended: Ended, step: AuthStep, what: &str) -> Result<(), OAuthError> {
+        let ip = self.visitor.ip();
+        let recorded = Recorded { id: Some(&self.client_id), ip: Some(&ip) };
+        self.issuer.ended(ended, step, what, recorded).await
     }
 
     /// Adds a refusal of somebody unknown to the sums: a flood of them must not fill a disk.

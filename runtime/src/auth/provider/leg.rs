@@ -173,7 +173,7 @@ impl Leg {
         login: &Login,
         callback: &Callback,
     ) -> Result<Tokens, ProviderError> {
-        check_callback_issuer(metadata, callback)?;
+        metadata.check_callback(callback.iss.as_deref())?;
         let client = self.client(metadata)?;
         let redirect = RedirectUrl::new(login.redirect_uri.clone())
             .map_err(|_| ProviderError::Answer("the redirect URI is no URL".into()))?;
@@ -430,17 +430,6 @@ impl Http {
             None => {}
         }
         Ok(response)
-    }
-}
-
-/// Checks that a callback is of the issuer that was asked (RFC 9207): another one may be luring the
-/// code out of us.
-fn check_callback_issuer(metadata: &Metadata, callback: &Callback) -> Result<(), ProviderError> {
-    match (&metadata.issuer, &callback.iss) {
-        (Some(issuer), Some(iss)) if **issuer == **iss => Ok(()),
-        (_, Some(_)) if metadata.issuer.is_some() => Err(ProviderError::MixedUp),
-        (_, None) if metadata.names_issuer_in_callback => Err(ProviderError::MixedUp),
-        _ => Ok(()),
     }
 }
 

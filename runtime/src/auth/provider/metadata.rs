@@ -30,6 +30,20 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Checks that a callback is of the issuer that was asked (RFC 9207): another one may be luring the
+    /// code out of us.
+    ///
+    /// # Errors
+    /// When it names another issuer, or none where this one always names itself.
+    pub fn check_callback(&self, iss: Option<&str>) -> Result<(), ProviderError> {
+        match (&self.issuer, iss) {
+            (Some(issuer), Some(iss)) if **issuer == *iss => Ok(()),
+            (Some(_), Some(_)) => Err(ProviderError::MixedUp),
+            (_, None) if self.names_issuer_in_callback => Err(ProviderError::MixedUp),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a discovery document (OpenID Connect Discovery section 3, RFC 8414).
     ///
     /// # Errors

@@ -78,21 +78,30 @@ struct Kept {
     claims: String,
 }
 
+/// A grant that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// its id
+    pub id: String,
+    /// what it was, where that could still be read
+    pub row: Option<Box<GrantRow>>,
+}
+
 impl Desk<'_> {
     /// Keeps a grant. Gives the grants that had to give way.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn add_grant(&self, grant: &NewGrant, now: i64) -> Result<Vec<String>, StoreError> {
+    pub fn add_grant(&self, grant: &NewGrant, now: i64) -> Result<Vec<Ended>, StoreError> {
         let (issuer, subject) = (&grant.person.provider, &grant.person.user_id);
         let beyond = self.texts(
             "SELECT id FROM login_grant WHERE realm = ?1 AND issuer = ?2 AND subject = ?3
              ORDER BY created DESC, id LIMIT ?5 OFFSET ?4",
             values![self.realm, issuer, subject, GRANTS_PER_SUBJECT_MAX - 1, i64::MAX],
         )?;
-        for id in &beyond {
-            self.end_grant(id)?;
-        }
+        let naming = grant.person.naming;
+        let gave_way = beyond.iter().map(|id| self.end_known(id, naming, now));
+        let gave_way = gave_way.collect::<Result<_, _>>()?;
         self.execute(
             "INSERT INTO login_grant (id, realm, client_id, issuer, subject, scopes, resource,
                                       may_refresh, person, provider, created, checked, expires)
@@ -112,7 +121,21 @@ impl Desk<'_> {
                 grant.expires
             ],
         )?;
-        Ok(beyond)
+        Ok(gave_way)
+    }
+
+    /// Ends a grant, and says what it was.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn end_known(&self, id: &str, naming: Naming, now: i64) -> Result<Ended, StoreError> {
+        let row = match self.grant(id, naming, now) {
+            // What was encrypted under another key ends all the same.
+            Err(StoreError::Sealed(_)) => None,
+            row => row?.map(Box::new),
+        };
+        self.end_grant(id)?;
+        Ok(Ended { id: id.to_owned(), row })
     }
 
     /// A grant, unless it ended.

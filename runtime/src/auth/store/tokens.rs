@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::provider::Naming;
 use super::super::seal::Place;
 use super::super::secret::Digest;
 use super::base::{Notice, values};
+use super::grants::GrantRow;
 use super::{Desk, StoreError, join, split};
 use crate::config::Concealed;
 
@@ -344,6 +346,28 @@ impl Desk<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The grant that a code or a refresh token came of, used or not.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn grant_behind(
+        &self,
+        digest: &Digest,
+        naming: Naming,
+        now: i64,
+    ) -> Result<Option<GrantRow>, StoreError> {
+        let id = self.one(
+            "SELECT grant_id FROM code WHERE digest = ?1
+             UNION ALL SELECT grant_id FROM refresh_token WHERE digest = ?1",
+            values![digest],
+            |row| row.text(0),
+        )?;
+        match id {
+            Some(id) => self.grant(&id, naming, now),
+            None => Ok(None),
+        }
     }
 
     /// Ends an access token alone.

@@ -8,6 +8,7 @@ use super::super::context::{KNOWN, LENGTH, PAYLOAD, SYMBOL, symbol_bits, tag};
 use super::super::{helper, shape};
 use super::{Held, INPUT, Writer};
 use crate::datum::{Datum, Symbol};
+use crate::function::{Function, Order};
 use crate::value::BYTES_PER_STEP;
 
 impl Writer<'_, '_, '_> {
@@ -165,13 +166,18 @@ impl Writer<'_, '_, '_> {
     }
 
     /// An order, where it has code of its own.
-    pub(super) fn order(&mut self, name: &str, a: Operand, b: Operand) -> Option<Value> {
-        let (whole, double) = match name {
-            "_<_" => (IntCC::SignedLessThan, FloatCC::LessThan),
-            "_<=_" => (IntCC::SignedLessThanOrEqual, FloatCC::LessThanOrEqual),
-            "_>_" => (IntCC::SignedGreaterThan, FloatCC::GreaterThan),
-            "_>=_" => (IntCC::SignedGreaterThanOrEqual, FloatCC::GreaterThanOrEqual),
-            _ => return None,
+    pub(super) fn order(
+        &mut self,
+        order: Order,
+        called: &'static Function,
+        a: Operand,
+        b: Operand,
+    ) -> Option<Value> {
+        let (whole, double) = match order {
+            Order::Less => (IntCC::SignedLessThan, FloatCC::LessThan),
+            Order::LessOrEqual => (IntCC::SignedLessThanOrEqual, FloatCC::LessThanOrEqual),
+            Order::Greater => (IntCC::SignedGreaterThan, FloatCC::GreaterThan),
+            Order::GreaterOrEqual => (IntCC::SignedGreaterThanOrEqual, FloatCC::GreaterThanOrEqual),
         };
         let wanted = match (self.kind(a), self.kind(b)) {
             (Kind::Any, kind) | (kind, Kind::Any) => kind,
@@ -209,7 +215,6 @@ impl Writer<'_, '_, '_> {
             self.expect(&[left, right], tag);
             return Some(told(self));
         }
-        let function = crate::function::find(name)?;
         let (done, result) = self.truth_block();
         let (fast, slow) = (self.b.create_block(), self.cold_block());
         self.b.ins().brif(guard, fast, &[], slow, &[]);
@@ -218,7 +223,7 @@ impl Writer<'_, '_, '_> {
         self.b.ins().jump(done, &[told.into()]);
         self.enter(slow);
         let list = self.argument_list(&[a, b]);
-        let function = self.address(std::ptr::from_ref(function).addr());
+        let function = self.address(std::ptr::from_ref(called).addr());
         let count = self.b.ins().iconst(types::I64, 2);
         let told =
             self.call_spending(helper::call_truth as *const () as usize, &[function, count, list]);

@@ -8,24 +8,26 @@ use super::super::context::{LENGTH, tag};
 use super::super::helper;
 use super::{Held, Writer};
 use crate::datum::{Datum, Text};
-use crate::function::BYTES_PER_SCAN_STEP;
+use crate::function::{BYTES_PER_SCAN_STEP, TextTest};
 
 /// How long a literal may be that is compared in place.
 const MAX_LITERAL_BYTES: usize = 32;
 
 impl Writer<'_, '_, '_> {
     /// `startsWith`, `endsWith`, `contains` and `matches` with a literal.
-    pub(super) fn test_of_text(&mut self, name: &str, a: Operand, b: Operand) -> Option<Value> {
+    pub(super) fn test_of_text(&mut self, test: TextTest, a: Operand, b: Operand) -> Option<Value> {
         let Operand::Const(id) = b else { return None };
         let predicate = self.predicate;
         let Some(Datum::String(literal)) = predicate.datum(id) else { return None };
         let regex = predicate.patterns.iter().find(|(text, _)| *text == literal.text);
-        match name {
-            "startsWith" | "endsWith" if literal.text.len() <= MAX_LITERAL_BYTES => {
+        match test {
+            TextTest::StartsWith | TextTest::EndsWith
+                if literal.text.len() <= MAX_LITERAL_BYTES =>
+            {
                 let (text, length) = self.text(a)?;
-                Some(self.has_end(name == "endsWith", text, length, literal))
+                Some(self.has_end(test == TextTest::EndsWith, text, length, literal))
             }
-            "contains" => {
+            TextTest::Contains => {
                 let (text, length) = self.text(a)?;
                 let part = self.address(std::ptr::from_ref(literal).addr());
                 let told = self.call_spending(
@@ -34,7 +36,7 @@ impl Writer<'_, '_, '_> {
                 );
                 Some(self.told(told))
             }
-            "matches" => {
+            TextTest::Matches => {
                 let (_, regex) = regex?;
                 let (text, length) = self.text(a)?;
                 let regex = self.address(std::ptr::from_ref(regex).addr());
@@ -44,7 +46,7 @@ impl Writer<'_, '_, '_> {
                 );
                 Some(self.told(told))
             }
-            _ => None,
+            TextTest::StartsWith | TextTest::EndsWith => None,
         }
     }
 

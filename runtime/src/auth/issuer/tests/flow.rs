@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{Browser, Plan, REDIRECT, Tokens, VERIFIER, World};
 
@@ -94,6 +94,16 @@ async fn configured_clients_authenticate_with_their_secret() {
     assert_eq!((wrong.status, &*wrong.error()), (401, "invalid_client"));
     assert_eq!(world.redeem("static", &code).await.error(), "invalid_client");
     assert_eq!(with("st4tic", code).await.status, 200);
+    // Whoever guesses waits, and learns nothing from a right guess.
+    for _ in 0..10 {
+        with("guess", "x".into()).await;
+    }
+    let code = world.login("static").await;
+    let told = with("st4tic", code.clone()).await;
+    assert_eq!((told.status, told.header("retry-after")), (429, Some("60")));
+    world.clock.advance(61);
+    let code = world.login("static").await;
+    assert_eq!(with("st4tic", code).await.status, 200);
 }
 
 #[tokio::test]
@@ -142,7 +152,10 @@ async fn somebody_who_declines_goes_back_with_an_error() {
     let client = world.register().await;
     let browser = world.open(&client).await;
     let back = browser.answer("deny").await;
-    assert!(back.location().as_str().starts_with(REDIRECT));
+    // The client registered itself: a person sees where the way back leads, and takes it or not.
+    assert_eq!((back.status, back.header("location")), (200, None));
+    assert!(back.link().unwrap().starts_with(REDIRECT), "{}", back.body);
+    assert!(back.body.contains("go back to client.example"), "{}", back.body);
     assert_eq!(back.parameter("error").as_deref(), Some("access_denied"));
     assert_eq!(back.parameter("iss"), Some(world.base()));
     let browser = world.open(&client).await;
@@ -171,6 +184,19 @@ async fn scopes_are_those_that_exist_and_a_token_with_too_few_is_told_which() {
     let challenge = refused.header("www-authenticate").unwrap();
     assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
     assert!(challenge.contains("scope=\"read write\""), "{challenge}");
+    // Who is turned away is known, so that is a record of its own, of that login.
+    let records = world.records();
+    let of = |name: &str, error: Value| {
+        let mut found =
+            records.iter().filter(|r| r["operation_name"] == name && r["error"] == error);
+        found.next().unwrap_or_else(|| panic!("{name} {error}: {records:?}")).clone()
+    };
+    let (issued, refused) = (of("issued", Value::Null), of("refused", "insufficient_scope".into()));
+    assert!(refused["event"]["count"].is_null(), "{refused}");
+    assert!(issued["session_id"].is_string(), "{issued}");
+    for member in ["session_id", "user_id", "principal"] {
+        assert_eq!(refused[member], issued[member], "{member}");
+    }
     let code = world.login(&client).await;
     let wide = world.redeem(&client, &code).await;
     assert_eq!(wide.json()["scope"], "read write");
@@ -208,6 +234,25 @@ async fn tokens_are_given_back() {
     assert_eq!(again.status, 401);
     let revoked = world.steps().iter().filter(|step| *step == "revoked").count();
     assert_eq!(revoked, 3);
+    // The provider hears of the two grants that ended, and not of the token that ended alone.
+    assert_eq!(world.given_back(2).await, 2);
+}
+
+#[tokio::test]
+async fn a_server_below_a_path_is_found() {
+    let base = "https://corp.example/data";
+    let plan = Plan { base_url: Some(base.into()), ..Plan::default() };
+    let world = World::with(plan).await;
+    let server = "/.well-known/oauth-authorization-server";
+    for path in [server.to_owned(), format!("{server}/data")] {
+        let found = world.get(&path).await;
+        assert_eq!(found.json()["issuer"], base, "{path}");
+        assert_eq!(found.json()["token_endpoint"], format!("{base}/token"));
+    }
+    assert_eq!(world.get(&format!("{server}/other")).await.status, 404);
+    let resource = world.get("/.well-known/oauth-protected-resource/data/mcp").await.json();
+    assert_eq!(resource["resource"], format!("{base}/mcp"));
+    assert_eq!(resource["authorization_servers"], json!([base]));
 }
 
 #[tokio::test]

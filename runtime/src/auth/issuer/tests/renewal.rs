@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::stub::Mood;
-use super::world::{Tokens, World};
+use serde_json::json;
+
+use super::world::{Plan, Tokens, World};
 use crate::auth::login::{RECHECK_S, RECHECK_SOON_S, RETRY_S};
+use crate::auth::store::GRANTS_PER_SUBJECT_MAX;
 
 #[tokio::test]
 async fn a_lost_reply_is_given_again_and_a_stolen_token_ends_the_login() {
@@ -29,6 +32,50 @@ async fn a_lost_reply_is_given_again_and_a_stolen_token_ends_the_login() {
     let reused = world.records().into_iter().find(|r| r["operation_name"] == "reused").unwrap();
     assert_eq!(reused["error"], "refresh_token");
     assert_eq!(reused["client"]["id"], serde_json::json!(first.client));
+    // Whose login it was is on record, though it is gone.
+    assert_eq!(reused["user_id"], "ada");
+    assert_eq!(world.given_back(1).await, 1);
+}
+
+#[tokio::test]
+async fn logins_that_give_way_and_codes_that_do_not_fit_end_on_record() {
+    let world = World::new().await;
+    let client = world.register().await;
+    for _ in 0..=GRANTS_PER_SUBJECT_MAX {
+        world.login(&client).await;
+    }
+    let other = world.register().await;
+    let code = world.login(&client).await;
+    assert_eq!(world.redeem(&other, &code).await.error(), "invalid_grant");
+    let records = world.records();
+    let revoked = records.iter().filter(|record| record["operation_name"] == "revoked");
+    let revoked: Vec<_> = revoked.map(|r| (&r["event"]["what"], &r["user_id"])).collect();
+    let (limit, mismatch, ada) = (json!("too_many_logins"), json!("code_mismatch"), json!("ada"));
+    assert_eq!(revoked, [(&limit, &ada), (&limit, &ada), (&mismatch, &ada)]);
+}
+
+#[tokio::test]
+async fn a_refresh_cannot_widen_what_was_granted() {
+    let plan = Plan { required_scopes: vec!["read".into()], ..Plan::default() };
+    let world = World::with(plan).await;
+    let tokens = world.tokens().await;
+    let with = |scope: &'static str| {
+        let (world, tokens) = (&world, &tokens);
+        async move {
+            let pairs = [
+                ("grant_type", "refresh_token"),
+                ("client_id", &*tokens.client),
+                ("refresh_token", &*tokens.refresh),
+                ("scope", scope),
+            ];
+            world.form("/token", &[], &pairs).await
+        }
+    };
+    assert_eq!(with("read write").await.error(), "invalid_scope");
+    assert_eq!(with("write").await.error(), "invalid_scope");
+    // The token is still good for what was granted.
+    let fresh = with("read").await;
+    assert_eq!((fresh.status, &fresh.json()["scope"]), (200, &json!("read")));
 }
 
 #[tokio::test]
@@ -99,12 +146,12 @@ async fn a_token_that_the_provider_alone_can_read_is_asked_about_again_and_not_r
     let asked = || world.stub.identities.load(Ordering::SeqCst);
     for (after, questions) in [(0, 1), (59, 1), (2, 2), (61, 3)] {
         world.clock.advance(after);
-        admission.admit(&uri, &headers).await.unwrap();
+        admission.recognise(&uri, &headers).await.unwrap();
         assert_eq!(asked(), questions, "after {after} s more");
     }
     world.stub.is(Mood::Revoked);
     world.clock.advance(61);
-    assert!(admission.admit(&uri, &headers).await.is_err());
+    assert!(admission.recognise(&uri, &headers).await.is_err());
 }
 
 #[tokio::test]
@@ -118,7 +165,7 @@ async fn whoever_has_many_clients_has_the_limits_of_one_caller() {
         let mut headers = http::HeaderMap::new();
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         let uri = http::Uri::from_static("/mcp");
-        Arc::clone(&world.admission.admit(&uri, &headers).await.unwrap().principal.meter)
+        Arc::clone(&world.admission.recognise(&uri, &headers).await.unwrap().principal.meter)
     };
     let ada = meter(&one.access).await;
     assert!(Arc::ptr_eq(&ada, &meter(&two.access).await));

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,9 +61,16 @@ impl Reply {
         Url::parse(self.header("location").unwrap_or_else(|| panic!("{self:?}"))).unwrap()
     }
 
-    /// A parameter of the URL that the browser is sent to.
+    /// The link on a page that leads back to the client.
+    pub(super) fn link(&self) -> Option<String> {
+        let (_, link) = self.body.split_once("href=\"")?;
+        let (link, _) = link.split_once('"')?;
+        Some(link.replace("&amp;", "&").replace("&#39;", "'"))
+    }
+
+    /// A parameter of the URL that the person is sent to, or that the link on the page leads to.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let url = self.location();
+        let url = self.link().map_or_else(|| self.location(), |link| Url::parse(&link).unwrap());
         url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
@@ -76,6 +85,7 @@ pub(super) struct Plan {
     pub(super) required_scopes: Vec<String>,
     pub(super) clients: Vec<StaticClient>,
     pub(super) stateless: bool,
+    pub(super) base_url: Option<String>,
 }
 
 impl Default for Plan {
@@ -88,7 +98,12 @@ impl Default for Plan {
             grant_types: vec!["authorization_code".into(), "refresh_token".into()],
             scopes: Vec::new(),
         };
-        Self { required_scopes: Vec::new(), clients: vec![secret], stateless: false }
+        Self {
+            required_scopes: Vec::new(),
+            clients: vec![secret],
+            stateless: false,
+            base_url: None,
+        }
     }
 }
 
@@ -149,7 +164,10 @@ impl World {
         let http = Http {
             server: Arc::new(Server::new(Arc::clone(&runtime), plan.stateless)),
             doors: Doors::new(address.ip(), None).unwrap(),
-            reached: Reached { trusted: private_networks(), ..Reached::directly(None) },
+            reached: Reached {
+                trusted: private_networks(),
+                ..Reached::directly(plan.base_url.as_deref())
+            },
             callers: Callers::Known(Arc::clone(&started.admission)),
             tls: None,
         };
@@ -211,6 +229,20 @@ impl World {
         let records = self.records();
         let single = records.iter().filter(|record| record["event"]["count"].is_null());
         single.map(|record| record["operation_name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How many grants the provider was given back, once it was so many or some seconds are over: that
+    /// is done after the answer.
+    pub(super) async fn given_back(&self, expected: usize) -> usize {
+        let mut count = 0;
+        for _ in 0..250 {
+            count = self.stub.revocations.load(Ordering::SeqCst);
+            if count == expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        count
     }
 
     /// Everything in the folder of the server, as bytes.
