@@ -389,13 +389,12 @@ fn emit(
         .filter(|unit| unit.document.enabled)
         .filter_map(|unit| unit.store(&mut predicates))
         .collect();
-    let sources = texts.iter().map(|(file, text)| (file.to_string(), text.to_string())).collect();
     Bundle {
         manifest,
         types: types.into_types(),
         endpoints: Endpoints { entries },
         predicates,
-        sources: Sources { files: sources },
+        sources: Sources::pack(texts.iter().map(|(file, text)| (&**file, &**text))),
     }
 }
 

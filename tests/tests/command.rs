@@ -63,6 +63,7 @@ fn used() -> Project {
     }
     let proof = project.mxcp(&["log", "prove", "--record", "1"]);
     project.write("proof.json", &proof);
+    project.write("seed.sql", "SELECT 1; SELECT 2;");
     project
 }
 
@@ -112,6 +113,7 @@ fn every_command_prints_the_json_that_its_page_describes() {
             vec![vec!["test", "--coverage"], vec!["test", "tool", "add", "--coverage"]],
         ),
         ("mxcp query 'SELECT 1 AS n'", &used, vec![vec!["query", "SELECT 1 AS n"]]),
+        ("mxcp query --file seed.sql", &used, vec![vec!["query", "--file", "seed.sql"]]),
         ("mxcp eval '1 + 2'", &used, vec![vec!["eval", "1 + 2"]]),
         ("mxcp eval '1 / 0'", &used, vec![vec!["eval", "1 / 0"]]),
         ("mxcp eval '1 + 2' --type", &used, vec![vec!["eval", "1 + 2", "--type"]]),

@@ -9,7 +9,7 @@ use mxcp_runtime::duckdb::{Bind, Session, Settings};
 use mxcp_runtime::json;
 use mxcp_runtime::output::{Form, OutputError, Table};
 use mxcp_schemas::bundle::plan::Plan;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{Outcome, param_argument};
 use crate::exit::{Exit, Failure};
@@ -61,7 +61,11 @@ impl Args {
                 .map_err(|e| Failure::usage(format!("`{}` cannot be read: {e}", file.display())))?;
             let entry = journal.begin(&sql, Some(file), read_only)?;
             entry.end(session.connection().run(&sql))?;
-            ui.note(&format!("ran `{}`", file.display()));
+            if ui.json {
+                ui.document(&json!({ "file": file.display().to_string() }));
+            } else {
+                ui.note(&format!("ran `{}`", file.display()));
+            }
             return Ok(Exit::Fine);
         }
         let sql = self.sql.unwrap_or_default();

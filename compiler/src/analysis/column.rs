@@ -2,8 +2,9 @@
 
 use bumpalo::Bump;
 use mxcp_policy::datum::{Datum, Instant, Span, Symbols};
-use mxcp_policy::interpret::{Inputs, Outcome, Request};
+use mxcp_policy::interpret::{Inputs, Request};
 use mxcp_policy::predicate::Predicate;
+use mxcp_policy::value::Value;
 use mxcp_policy::verify::Layout;
 use mxcp_schemas::bundle::code::Slot;
 
@@ -91,16 +92,26 @@ impl<'a> Evaluator<'a> {
             client_ip: None,
         };
         let mut answers = Vec::with_capacity(worlds);
+        let places: Vec<&Place> =
+            reads.iter().map(|place| self.places.get(*place)).collect::<Option<_>>()?;
+        // Of whole inputs each has a place of its own; parts of one are put together anew each time.
+        let whole = places.iter().all(|place| place.path.is_empty());
         for world in 0..worlds {
-            let chosen = values.iter().zip(&data).zip(&strides).map(|((values, data), stride)| {
+            if !whole {
+                given.clear();
+            }
+            for (((place, values), data), stride) in
+                places.iter().zip(&values).zip(&data).zip(&strides)
+            {
+                // The same value as in the world before is there already.
+                if whole && world % stride != 0 {
+                    continue;
+                }
                 let at = world / stride % values.len();
-                (values.get(at), data.get(at))
-            });
-            given.clear();
-            for (place, (binding, datum)) in reads.iter().zip(chosen) {
-                let (place, datum) = (self.places.get(*place)?, datum?);
+                let (binding, datum) = (values.get(at), data.get(at)?);
                 let absent = binding == Some(&Binding::Absent);
-                put(given.input(place.slot)?, &place.path, absent, datum, &self.symbols);
+                let input = if whole { given.slot(place.slot) } else { given.input(place.slot) };
+                put(input?, &place.path, absent, datum, &self.symbols);
             }
             let response = self.facts.environment.response.as_ref().map(|_| &given.response);
             let inputs = Inputs {
@@ -110,10 +121,11 @@ impl<'a> Evaluator<'a> {
                 response,
                 request: &request,
             };
-            answers.push(match predicate.evaluate(&inputs, &self.arena) {
-                Outcome::True => Answer::True,
-                Outcome::False => Answer::False,
-                Outcome::Error(_) => Answer::Error,
+            answers.push(match predicate.value(&inputs, &self.arena) {
+                Value::Bool(true) => Answer::True,
+                Value::Bool(false) => Answer::False,
+                // What is no truth value errs as a condition.
+                _ => Answer::Error,
             });
             self.arena.reset();
         }

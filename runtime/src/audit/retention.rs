@@ -39,6 +39,9 @@ impl Expired {
     }
 }
 
+/// How often expired segments are looked for, in milliseconds.
+pub const RETENTION_MS: u64 = 3_600_000;
+
 /// What of a trail has expired. The last segment never does.
 ///
 /// # Errors

@@ -21,9 +21,10 @@ use super::lone::Lone;
 use super::queue::{Entry, Outcome, Refused, Shared, Ticket, lock};
 use super::recover::{recover, signed_last};
 use super::refusal::Refusal;
+use super::retention::RETENTION_MS;
 use super::segment::Layout;
 use super::storage::{Disk, Storage};
-use super::voice::{Signing, Voice};
+use super::voice::{CHECKPOINT_MS, Signing, Voice};
 use super::writer::{Writer, encode_system};
 
 /// How long a caller waits for its record, at most, unless configured otherwise; in milliseconds.
@@ -64,6 +65,10 @@ pub struct Config {
     pub lock_wait: Duration,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) retry_pause: Duration,
+    /// how often a checkpoint is due while there are new records
+    pub(super) checkpoint_every: Duration,
+    /// how often expired segments are looked for
+    pub(super) retention_every: Duration,
 }
 
 impl Config {
@@ -79,6 +84,8 @@ impl Config {
             lock_wait: Duration::ZERO,
             storage: Arc::new(Disk),
             retry_pause: Duration::from_millis(RETRY_PAUSE_MS),
+            checkpoint_every: Duration::from_millis(CHECKPOINT_MS),
+            retention_every: Duration::from_millis(RETENTION_MS),
         }
     }
 }
@@ -204,7 +211,8 @@ impl Trail {
         let mut sidecar = Sidecar::open(&*config.storage, &layout.head(), &loaded)
             .map_err(fail("writing where it ends"))?;
         let signing = config.signing.clone();
-        let voice = signing.map(|signing| Voice::new(signing, found.chain.seq)).transpose();
+        let voice =
+            signing.map(|it| Voice::new(it, found.chain.seq, config.checkpoint_every)).transpose();
         let voice = voice.map_err(fail("starting its checkpoints"))?;
         let before = sidecar.key().map(str::to_owned).or_else(|| found.key.clone());
         let own = voice.as_ref().map(|voice| voice.key.public().to_string());

@@ -43,6 +43,19 @@ pub struct Options {
 /// # Errors
 /// When a file cannot be read, or a checkpoint is none.
 pub fn verify(path: &Path, options: &Options) -> Result<Report, VerifyError> {
+    verify_telling(path, options, &mut |_| {})
+}
+
+/// As [`verify`]; `tell` is told how many segments there are before the first, and called again after
+/// each.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_telling(
+    path: &Path,
+    options: &Options,
+    tell: &mut dyn FnMut(usize),
+) -> Result<Report, VerifyError> {
     let layout = Layout::new(path).ok_or_else(|| VerifyError::Path(path.to_owned()))?;
     let fail = |source| VerifyError::Io { path: path.to_owned(), source };
     // Asked before anything is read: what the sidecar says now must be found afterwards.
@@ -60,9 +73,12 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report, VerifyError> {
         ..Reader::default()
     };
     reader.report.unchained = unchained(layout.legacy()).map_err(fail)?;
-    let look = |at: usize, lines: &mut dyn Iterator<Item = _>| match segments.get(at) {
-        Some(segment) => reader.segment(segment, segments.get(at + 1), lines),
-        None => Ok(false),
+    tell(segments.len());
+    let look = |at: usize, lines: &mut dyn Iterator<Item = _>| {
+        let Some(segment) = segments.get(at) else { return Ok(false) };
+        let found = reader.segment(segment, segments.get(at + 1), lines);
+        tell(segments.len());
+        found
     };
     hashing::in_order(&segments, look).map_err(fail)?;
     Ok(reader.finish(&loaded))

@@ -42,14 +42,15 @@ pub(super) struct Voice {
     /// number of the last checkpoint
     last_seq: u64,
     last: Instant,
+    every: Duration,
 }
 
 impl Voice {
-    /// A voice for a trail that ends with record `seq`.
-    pub(super) fn new(signing: Signing, seq: u64) -> io::Result<Self> {
+    /// A voice for a trail that ends with record `seq`, which speaks so often while there are new ones.
+    pub(super) fn new(signing: Signing, seq: u64, every: Duration) -> io::Result<Self> {
         let Signing { key, previous, sink } = signing;
         let courier = sink.map(Courier::start).transpose()?;
-        Ok(Self { key, previous, courier, last_seq: seq, last: Instant::now() })
+        Ok(Self { key, previous, courier, last_seq: seq, last: Instant::now(), every })
     }
 
     /// Whether a checkpoint is due for a chain that ends with record `seq`.
@@ -60,7 +61,7 @@ impl Voice {
 
     /// When a checkpoint is due if there are new records.
     pub(super) fn due(&self) -> Instant {
-        self.last + Duration::from_millis(CHECKPOINT_MS)
+        self.last + self.every
     }
 
     /// What a checkpoint says of everything before it.

@@ -69,6 +69,7 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Retention {
     days: Option<u32>,
+    every: Duration,
     due: Instant,
 }
 
@@ -121,7 +122,11 @@ impl Writer {
             refusals_due: now + Duration::from_millis(REFUSALS_MS),
             unsaid: Vec::new(),
             voice,
-            retention: Retention { days: config.retention_days, due: now },
+            retention: Retention {
+                days: config.retention_days,
+                every: config.retention_every,
+                due: now,
+            },
         }
     }
 

@@ -471,7 +471,7 @@ mod tests {
             types: Types::default(),
             endpoints: Endpoints::default(),
             predicates: Predicates::default(),
-            sources: Sources { files: vec![("a.yml".into(), "tool:".into())] },
+            sources: Sources::pack([("a.yml", "tool:")]),
         }
     }
 
@@ -493,7 +493,7 @@ mod tests {
         let opened = open(&copy, None).unwrap();
         assert_eq!(opened.header.build_number, 7);
         assert_eq!(opened.manifest.project, "clinic");
-        assert_eq!(opened.sources.files[0].1, "tool:");
+        assert_eq!(opened.sources.files().unwrap(), [("a.yml".to_owned(), "tool:".to_owned())]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mxcp_tests::identity::browser::Browser;
 use mxcp_tests::identity::issuer::{call, json_of, list, text_of};
 use mxcp_tests::identity::verifier::VerifierServer;
 use serde_json::{Value, json};
@@ -93,6 +94,21 @@ async fn a_session_is_of_the_person_who_opened_it() {
     }
     assert_eq!(server.in_session("", &session).await, 401);
     assert_eq!(server.in_session(&ada, &session).await, 200, "nobody ended it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_learn_that_tokens_come_from_the_provider() {
+    let server = VerifierServer::start(&json!({})).await;
+    let base = server.url().trim_end_matches("/mcp").to_owned();
+    for path in ["", "/mcp"] {
+        let place = format!("{base}/.well-known/oauth-protected-resource{path}");
+        let told = json_of(&Browser::default().get(&place).await);
+        assert_eq!(told["resource"], server.url(), "{told}");
+        assert_eq!(told["authorization_servers"], json!([server.provider.base]), "{told}");
+    }
+    // It issues none itself.
+    let place = format!("{base}/.well-known/oauth-authorization-server");
+    assert_eq!(Browser::default().get(&place).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,7 @@ mod malformed;
 mod modern;
 mod peer;
 mod published;
+mod reach;
 mod results;
 mod served;
 mod stdio;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mxcp_runtime::audit::PublicKey;
 use mxcp_runtime::audit::proof::Proof;
-use mxcp_runtime::audit::verify::{Options, verify};
+use mxcp_runtime::audit::verify::{Options, verify_telling};
 use serde_json::json;
 
 use super::super::Outcome;
@@ -45,7 +45,13 @@ impl Verify {
         };
         let checkpoints = self.checkpoint.as_deref().map(read).transpose()?.unwrap_or_default();
         let options = Options { public_key, checkpoints };
-        let report = verify(&self.which.path()?, &options).map_err(|e| usage(&e))?;
+        let mut progress = None;
+        let report = verify_telling(&self.which.path()?, &options, &mut |total| match &progress {
+            None => progress = Some(ui.progress("verifying segments", total)),
+            Some(progress) => progress.step(),
+        });
+        drop(progress);
+        let report = report.map_err(|e| usage(&e))?;
         if ui.json {
             ui.document(&report.to_json());
         } else {

@@ -1,6 +1,7 @@
 //! What a key vouches for, and what retention leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::audit::chain::{self, Chain};
@@ -73,6 +74,35 @@ fn checkpoints_come_while_records_come() {
 }
 
 /// Whoever has no key can rewrite the whole trail so that it is consistent, and no more than that.
+/// Waits until something is so; whether it became so.
+fn becomes(so: impl Fn() -> bool) -> bool {
+    (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        so()
+    })
+}
+
+#[test]
+fn a_checkpoint_comes_by_itself_after_a_while_and_not_without_records() {
+    let (place, key) = (place(), signer("07"));
+    let config = signed(&place.path, &key);
+    assert_eq!(config.checkpoint_every, Duration::from_mins(1));
+    let trail =
+        Trail::open(&Config { checkpoint_every: Duration::from_millis(20), ..config }).unwrap();
+    let checkpoints = || {
+        let records = records(&place.path);
+        records.iter().filter(|record| record["operation_name"] == "checkpoint").count()
+    };
+    append(&trail, "a").unwrap();
+    assert!(becomes(|| checkpoints() == 1));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(checkpoints(), 1);
+    append(&trail, "b").unwrap();
+    assert!(becomes(|| checkpoints() == 2));
+    trail.close();
+    assert_eq!(checkpoints(), 2);
+}
+
 #[test]
 fn a_rewritten_trail_is_not_authentic() {
     for keeps_signature in [true, false] {
@@ -238,6 +268,38 @@ pub(super) fn age(path: &Path, segment: &Segment, days: i64) -> Segment {
 }
 
 #[test]
+fn what_expires_while_a_server_runs_is_deleted_then() {
+    let (place, key) = (place(), signer("07"));
+    for _ in 0..2 {
+        write(&signed(&place.path, &key), 2);
+    }
+    let config = Config { retention_days: Some(90), ..signed(&place.path, &key) };
+    assert_eq!(config.retention_every, Duration::from_hours(1));
+    let trail =
+        Trail::open(&Config { retention_every: Duration::from_millis(20), ..config }).unwrap();
+    append(&trail, "a").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let before = segments(&place.path);
+    assert_eq!(before.len(), 3);
+    for (segment, days) in before.iter().zip([200, 95]) {
+        age(&place.path, segment, days);
+    }
+    assert!(becomes(|| segments(&place.path).len() == 2));
+    trail.close();
+    assert_eq!(verify(&place.path, &with_key(&key)).unwrap().problems, []);
+}
+
+#[test]
+fn a_batch_is_written_by_itself() {
+    let place = place();
+    let config = Config { durability: Durability::Batch, ..Config::new(&place.path) };
+    let trail = Trail::open(&config).unwrap();
+    append(&trail, "a").unwrap();
+    assert!(becomes(|| names(&place.path).iter().any(|name| name == "a")));
+    trail.close();
+}
+
+#[test]
 fn what_retention_leaves_stays_verifiable() {
     let (place, key) = (place(), signer("07"));
     for _ in 0..4 {
@@ -250,7 +312,7 @@ fn what_retention_leaves_stays_verifiable() {
     // The sidecar names the segment by its former name.
     std::fs::remove_file(layout.head()).unwrap();
     std::fs::write(&place.path, "{}\n").unwrap();
-    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(24 * 100);
+    let old = std::time::SystemTime::now() - Duration::from_hours(24 * 100);
     std::fs::File::options().write(true).open(&place.path).unwrap().set_modified(old).unwrap();
 
     let expired = retention::expired(&layout, 90, Timestamp::now()).unwrap();

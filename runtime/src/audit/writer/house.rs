@@ -19,8 +19,6 @@ const HEAD_SYNC_MS: u64 = 1_000;
 const IDLE_PAUSES: u32 = 4;
 /// Kind of the `system` record that is written when the trail can be written again.
 const RESUMED: &str = "resumed";
-/// How often expired segments are looked for, in milliseconds.
-const RETENTION_MS: u64 = 3_600_000;
 
 impl Writer {
     /// When something is due although nothing is reported.
@@ -151,7 +149,7 @@ impl Writer {
 
     /// Deletes the segments that have expired. The tombstone is on disk before anything is gone.
     pub(super) fn retain(&mut self) -> io::Result<()> {
-        self.retention.due = Instant::now() + Duration::from_millis(RETENTION_MS);
+        self.retention.due = Instant::now() + self.retention.every;
         let Some(days) = self.retention.days else { return Ok(()) };
         let expired = retention::expired(&self.layout, days, Timestamp::now())?;
         if expired.is_empty() {

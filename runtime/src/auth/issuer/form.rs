@@ -100,6 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn values_are_never_printed() {
+        let form = Form::parse(b"code=canary&code_verifier=canary").unwrap();
+        let printed = format!("{form:?} {form:#?}");
+        assert!(printed.contains("code_verifier") && !printed.contains("canary"), "{printed}");
+    }
+
+    #[test]
     fn parameters_are_read_once_each() {
         let form = Form::parse(b"a=1&b=x+y%20z&empty=&c=%C3%A9").unwrap();
         assert_eq!(

@@ -287,6 +287,42 @@ async fn secrets_are_in_no_file() {
 }
 
 #[tokio::test]
+async fn tokens_of_one_leg_are_never_seen_on_the_other() {
+    let world = World::new().await;
+    *world.stub.expires.lock().unwrap() = Some(world.clock.now_s() + 30);
+    let tokens = world.tokens().await;
+    *world.stub.expires.lock().unwrap() = None;
+    world.clock.advance(31);
+    assert_eq!(world.knock(&tokens.access).await, 200);
+    let refreshed = world.refresh(&tokens.client, &tokens.refresh).await;
+    let authorization = format!("Bearer {}", Tokens::of(&refreshed).access);
+    let left = world.send("POST", "/logout", &[("authorization", &authorization)], "").await;
+    assert_eq!((left.status, world.given_back(1).await), (200, 1));
+    let shown = world.stub.shown.lock().unwrap().clone();
+    assert!(shown.len() > 4 && world.stub.refreshes.load(Ordering::SeqCst) > 0, "{shown:?}");
+    let own = |token: &String| token == "good" || token.starts_with("PROVIDER-");
+    assert!(shown.iter().all(own), "{shown:?}");
+    assert!(!refreshed.body.contains("PROVIDER-") && !left.body.contains("PROVIDER-"));
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_verified_is_in_no_record() {
+    let world = World::new().await;
+    for (verified, recorded) in [(false, Value::Null), (true, json!("ada@acme.example"))] {
+        world.stub.says(&format!(
+            r#"{{"sub":"ada","email":"ada@acme.example","email_verified":{verified}}}"#
+        ));
+        let tokens = world.tokens().await;
+        world.knock(&tokens.access).await;
+        let records = world.all_records();
+        for (member, value) in [("operation_name", "issued"), ("operation_type", "list")] {
+            let last = records.iter().rfind(|record| record[member] == value).unwrap();
+            assert_eq!(last["principal"]["email"], recorded, "{value}: {last}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_cookies_are_of_this_host_alone() {
     let world = World::new().await;
     let client = world.register().await;

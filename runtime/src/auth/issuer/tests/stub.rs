@@ -27,6 +27,8 @@ pub(super) struct Stub {
     pub(super) identities: AtomicUsize,
     pub(super) refreshes: AtomicUsize,
     pub(super) revocations: AtomicUsize,
+    /// every token and code that it was shown
+    pub(super) shown: Mutex<Vec<String>>,
 }
 
 /// How a provider behaves.
@@ -51,6 +53,7 @@ impl Default for Stub {
             identities: AtomicUsize::new(0),
             refreshes: AtomicUsize::new(0),
             revocations: AtomicUsize::new(0),
+            shown: Mutex::default(),
         }
     }
 }
@@ -66,6 +69,13 @@ impl Stub {
 
     pub(super) fn says(&self, claims: &str) {
         *self.claims.lock().unwrap() = claims.to_owned();
+    }
+
+    /// Keeps what it was shown of a grant.
+    fn look_at(&self, grant: &Grant) {
+        let tokens = [Some(&grant.access_token), grant.refresh_token.as_ref()];
+        let tokens = tokens.into_iter().flatten().map(|token| token.expose().clone());
+        self.shown.lock().unwrap().extend(tokens);
     }
 
     fn mood(&self) -> Mood {
@@ -114,6 +124,7 @@ impl Provider for Stub {
     fn exchange<'a>(&'a self, _: &'a Login, callback: &'a Callback) -> Reply<'a, Grant> {
         Box::pin(async move {
             self.exchanges.fetch_add(1, Ordering::SeqCst);
+            self.shown.lock().unwrap().push(callback.code.expose().clone());
             if callback.iss.as_deref().is_some_and(|iss| iss != "https://idp.example") {
                 return Err(ProviderError::MixedUp);
             }
@@ -127,6 +138,7 @@ impl Provider for Stub {
     fn refresh<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Grant> {
         Box::pin(async move {
             self.refreshes.fetch_add(1, Ordering::SeqCst);
+            self.look_at(grant);
             tokio::time::sleep(Duration::from_millis(50)).await;
             match self.mood() {
                 Mood::Down => Err(down()),
@@ -140,15 +152,17 @@ impl Provider for Stub {
         })
     }
 
-    fn revoke<'a>(&'a self, _: &'a Grant) -> Reply<'a, ()> {
+    fn revoke<'a>(&'a self, grant: &'a Grant) -> Reply<'a, ()> {
         Box::pin(async move {
+            self.look_at(grant);
             self.revocations.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })
     }
 
-    fn identity<'a>(&'a self, _: &'a Grant) -> Reply<'a, Person> {
+    fn identity<'a>(&'a self, grant: &'a Grant) -> Reply<'a, Person> {
         Box::pin(async move {
+            self.look_at(grant);
             self.identities.fetch_add(1, Ordering::SeqCst);
             match self.mood() {
                 Mood::Well => Ok(self.person()),
@@ -162,11 +176,13 @@ impl Provider for Stub {
         Box::pin(async { Ok(Arc::new(Metadata::default())) })
     }
 
-    fn introspect<'a>(&'a self, _: &'a Concealed<String>) -> Reply<'a, Introspected> {
+    fn introspect<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Introspected> {
+        self.shown.lock().unwrap().push(token.expose().clone());
         Box::pin(async { Ok(Introspected::Unsupported) })
     }
 
-    fn userinfo<'a>(&'a self, _: &'a Concealed<String>) -> Reply<'a, Person> {
+    fn userinfo<'a>(&'a self, token: &'a Concealed<String>) -> Reply<'a, Person> {
+        self.shown.lock().unwrap().push(token.expose().clone());
         Box::pin(async {
             self.identities.fetch_add(1, Ordering::SeqCst);
             match self.mood() {
