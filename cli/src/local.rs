@@ -58,8 +58,8 @@ impl Local {
         look: impl FnOnce(&mut Contents, &Compiled) -> Result<T, Failure>,
     ) -> Result<(Self, T), Failure> {
         let project = Project::find()?;
-        let mut compiled =
-            project.compile(ui, &Options { profile: setup.profile.clone(), user_file: None })?;
+        let mut compiled = project
+            .compile(ui, &Options { profile: setup.profile.clone(), ..Options::default() })?;
         let found = Count::of(&compiled.diagnostics);
         let Some(mut contents) = compiled.bundle.take().filter(|_| found.errors == 0) else {
             ui.diagnostics(&compiled.diagnostics, &compiled.texts, Format::Human);

@@ -15,7 +15,9 @@ mod no_reason;
 mod shadowed;
 mod unknown_literal;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use mxcp_schemas::diagnostic::{Code, Diagnostic};
 
@@ -38,6 +40,8 @@ pub(crate) struct Subject<'a> {
     /// what its conditions are about
     pub(crate) facts: Facts<'a>,
     table: OnceCell<Table>,
+    /// those of some policies alone, by the places of these
+    apart: RefCell<HashMap<Vec<usize>, Rc<Table>>>,
 }
 
 /// The lints, sorted by name.
@@ -70,8 +74,8 @@ pub(crate) struct Known(pub(crate) Vec<(&'static str, Vec<String>)>);
 
 impl<'a> Subject<'a> {
     /// An endpoint, about which nothing was decided yet.
-    pub(crate) const fn new(endpoint: &'a Compiled, facts: Facts<'a>) -> Self {
-        Self { endpoint, facts, table: OnceCell::new() }
+    pub(crate) fn new(endpoint: &'a Compiled, facts: Facts<'a>) -> Self {
+        Self { endpoint, facts, table: OnceCell::new(), apart: RefCell::default() }
     }
 
     /// Its policies, those of the input first.
@@ -100,8 +104,14 @@ impl<'a> Subject<'a> {
         if together.is_some() || table.is_hopeless(policies) {
             return together;
         }
-        let mut asked = policies.iter().filter_map(|at| all.get(*at)).map(|(_, policy)| *policy);
-        let own = decided(&mut asked);
+        // Lints ask about the same ones again and again.
+        let known = self.apart.borrow().get(policies).map(Rc::clone);
+        let own = known.unwrap_or_else(|| {
+            let asked = policies.iter().filter_map(|at| all.get(*at)).map(|(_, policy)| *policy);
+            let own = Rc::new(decided(&mut { asked }));
+            self.apart.borrow_mut().insert(policies.to_vec(), Rc::clone(&own));
+            own
+        });
         let places: Vec<usize> = (0..policies.len()).collect();
         own.question(&places).and_then(answer)
     }

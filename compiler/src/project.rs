@@ -42,12 +42,14 @@ pub struct Options {
     pub profile: Option<String>,
     /// the user file of the deployment, as what diagnostics call it and its text; it is checked, too
     pub user_file: Option<(Arc<str>, Arc<str>)>,
+    /// whether nothing but the diagnostics is wanted: then no bundle is made
+    pub only_check: bool,
 }
 
 /// What became of a project.
 #[derive(Debug)]
 pub struct Compiled {
-    /// the bundle, unless there are errors
+    /// the bundle, unless there are errors or it is not wanted
     pub bundle: Option<Bundle>,
     /// everything there is to say, sorted
     pub diagnostics: Vec<Diagnostic>,
@@ -174,7 +176,7 @@ impl Driver<'_> {
         }
         self.waive(&units);
         let bundle = site
-            .filter(|_| !self.found.iter().any(Diagnostic::is_error))
+            .filter(|_| !options.only_check && !self.found.iter().any(Diagnostic::is_error))
             .map(|site| emit(site, &profile_name, &profile, &units, types, &self.texts));
         Compiled {
             bundle,

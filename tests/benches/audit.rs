@@ -291,7 +291,7 @@ async fn floods(kinds: &[Kind; 3]) {
         let (address, project) = (kind.server.address(), &kind.project);
         flood(&Flooded { name: kind.name, address, project, token: None, refused: origin }).await;
     }
-    // Callers with tokens beside requests with what is none.
+    // Callers with tokens beside requests without one.
     let project = trail::project("", "max_calls_per_second: 1000000");
     let site = project.read("mxcp-site.yml");
     let site = site.replace("project: trail", "project: clinic").replace("dev", "default");
@@ -300,7 +300,7 @@ async fn floods(kinds: &[Kind; 3]) {
     let verifying =
         VerifierServer::serving((project, bundle), &json!({}), Signer::new("key-1", "ES256")).await;
     let token = verifying.token(&json!({}));
-    let nobody = ("Authorization: Bearer nobody", "HTTP/1.1 401");
+    let nobody = ("Accept: application/json", "HTTP/1.1 401");
     flood(&Flooded {
         name: "strict, with tokens",
         address: verifying.server.address(),

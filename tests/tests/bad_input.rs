@@ -146,7 +146,8 @@ fn survive(site: &str, tool: &str, user: &str, sql: Option<&str>) {
     files.extend(sql.map(|sql| ("sql/q.sql", sql)));
     let user_file = Some(("user.yml".into(), user.into()));
     let began = Instant::now();
-    let done = compile(&MemoryFiles::new(files), &NoProbe, &Options { profile: None, user_file });
+    let done =
+        compile(&MemoryFiles::new(files), &NoProbe, &Options { user_file, ..Options::default() });
     assert!(began.elapsed() < PATIENCE, "it takes too long");
     let errors = done.diagnostics.iter().filter(|d| d.is_error()).count();
     assert_eq!(done.bundle.is_none(), errors > 0, "{:?}", done.diagnostics);
@@ -179,7 +180,7 @@ fn around(condition: Option<&str>, sql: bool) -> String {
 fn the_texts_that_are_changed_are_good_themselves() {
     let user_file = Some(("user.yml".into(), USER.into()));
     let files = MemoryFiles::new([("mxcp-site.yml", SITE), ("tools/find.yml", TOOL)]);
-    let done = compile(&files, &NoProbe, &Options { profile: None, user_file });
+    let done = compile(&files, &NoProbe, &Options { user_file, ..Options::default() });
     assert!(done.bundle.is_some(), "{:#?}", done.diagnostics);
     let definition = around(Some(CEL), true);
     let files = MemoryFiles::new([

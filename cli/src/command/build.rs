@@ -42,7 +42,7 @@ impl Args {
         let start = Instant::now();
         let key = self.sign.as_deref().map(signing_key).transpose()?;
         let project = Project::find()?;
-        let options = Options { profile: self.profile.clone(), user_file: None };
+        let options = Options { profile: self.profile.clone(), ..Options::default() };
         let compiled = project.compile(ui, &options)?;
         let checked = start.elapsed();
         if !ui.json {

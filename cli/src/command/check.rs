@@ -85,7 +85,7 @@ impl Args {
         }
         let project = Project::find()?;
         let user_file = self.config.as_deref().map(user_file).transpose()?;
-        let options = Options { profile: self.profile.clone(), user_file };
+        let options = Options { profile: self.profile.clone(), user_file, only_check: true };
         let mut compiled = project.compile(ui, &options)?;
         if self.fix {
             let fixed = fix::apply(&project, &compiled)?;
@@ -133,7 +133,8 @@ fn half(
     keep: impl Fn(&Diagnostic) -> bool,
 ) -> Outcome {
     let project = Project::find()?;
-    let compiled = project.compile(ui, &Options { profile, user_file: None })?;
+    let compiled =
+        project.compile(ui, &Options { profile, only_check: true, ..Options::default() })?;
     let mut shown = only(&project, &compiled, paths)?;
     shown.retain(keep);
     ui.diagnostics(&shown, &compiled.texts, Format::Human);

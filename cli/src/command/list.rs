@@ -20,7 +20,10 @@ pub struct Args {
 impl Args {
     pub fn run(self, ui: Ui) -> Outcome {
         let project = Project::find()?;
-        let compiled = project.compile(ui, &Options { profile: self.profile, user_file: None })?;
+        let compiled = project.compile(
+            ui,
+            &Options { profile: self.profile, only_check: true, ..Options::default() },
+        )?;
         let errors = Count::of(&compiled.diagnostics).errors;
         if ui.json {
             let endpoints: Vec<_> = compiled
