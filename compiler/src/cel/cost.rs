@@ -222,11 +222,17 @@ impl<'t> Walk<'t> {
                 return true;
             }
             id = match &self.typed.tree.get(id).kind {
+                // Of a field that is only known at run time nothing is declared but the largest of all.
+                Kind::Index { operand, .. } if self.is_record(*operand) => return false,
                 Kind::Select { operand, .. } | Kind::Index { operand, .. } => *operand,
                 Kind::Ident(name) => return matches!(self.local(name), Some(Local::Declared)),
                 _ => return false,
             };
         }
+    }
+
+    fn is_record(&self, id: ExprId) -> bool {
+        matches!(self.typed.ty(id).clone().required(), Ty::Record(_))
     }
 
     /// What the indices on the way to a part of an input cost; the way itself costs nothing.
@@ -250,6 +256,8 @@ impl<'t> Walk<'t> {
     fn part(&mut self, id: ExprId, of: &Weight) -> Weight {
         let steps = of.steps.saturating_add(of.value.search_steps());
         let value = match &of.value.item {
+            // What is inside of something unknown may be as large as anything unknown.
+            Some(item) if self.typed.ty(id).is_dyn() => item.or(&self.declared(id)),
             Some(item) => item.as_ref().clone(),
             None => self.declared(id),
         };
@@ -308,7 +316,9 @@ impl<'t> Walk<'t> {
         filter: Option<ExprId>,
         body: ExprId,
     ) -> Weight {
-        let declared = self.is_declared(over);
+        let inside = matches!(kind, Comprehension::OptMap | Comprehension::OptFlatMap);
+        // Variables of these have no declaration of their own.
+        let declared = self.is_declared(over) && !inside && !self.is_record(over);
         let walked = if declared {
             let (ty, shape) = self.declaration(over);
             let value = self.flat(&ty, shape.as_deref());
@@ -316,7 +326,6 @@ impl<'t> Walk<'t> {
         } else {
             self.weight(over)
         };
-        let inside = matches!(kind, Comprehension::OptMap | Comprehension::OptFlatMap);
         let before = self.locals.len();
         for (i, name) in variables.iter().enumerate() {
             let local = if declared {
@@ -345,6 +354,7 @@ impl<'t> Walk<'t> {
             _ => 0,
         };
         let steps = walked.steps.saturating_add(runs.saturating_mul(each)).saturating_add(building);
+        let made = Extent { literal: false, ..body.value };
         let value = match kind {
             Comprehension::All | Comprehension::Exists | Comprehension::ExistsOne => {
                 Extent::default()
@@ -354,27 +364,34 @@ impl<'t> Walk<'t> {
                 let item = self.variable(over, &whole, true, false);
                 Extent::list(whole.items, item)
             }
-            Comprehension::OptMap | Comprehension::OptFlatMap => body.value,
+            Comprehension::OptMap | Comprehension::OptFlatMap => made,
             Comprehension::TransformMap => {
                 let key = walked.value.key.max(1);
-                Extent { key, made: true, ..Extent::list(entries, body.value) }
+                Extent { key, made: true, ..Extent::list(entries, made) }
             }
-            Comprehension::TransformMapEntry => Extent { items: entries, made: true, ..body.value },
-            _ => Extent::list(entries, body.value),
+            Comprehension::TransformMapEntry => Extent { items: entries, made: true, ..made },
+            _ => Extent::list(entries, made),
         };
         Weight { steps, value }
     }
 
     /// What a variable of a loop over a value that was made stands for: of one the item of a list or the
     /// key of a map, of two the place and the item or the key and the value.
-    fn variable(&self, over: ExprId, walked: &Extent, last: bool, pair: bool) -> Extent {
+    fn variable(&mut self, over: ExprId, walked: &Extent, last: bool, pair: bool) -> Extent {
         let key = Extent::text(walked.key);
+        // What is inside of something unknown may be as large as anything unknown.
+        let unknown = self.extent(&Ty::Dyn, None);
+        let item = |of: &Ty| {
+            let item = walked.item();
+            if of.is_dyn() { item.or(&unknown) } else { item.clone() }
+        };
         match self.typed.ty(over).clone().required() {
-            Ty::List(_) if last => walked.item().clone(),
+            Ty::List(of) if last => item(&of),
             Ty::List(_) => Extent::default(),
-            Ty::Map(..) | Ty::Record(_) if pair && last => walked.item().clone(),
+            Ty::Map(_, of) if pair && last => item(&of),
+            Ty::Record(_) if pair && last => item(&Ty::Dyn),
             Ty::Map(..) | Ty::Record(_) => key,
-            _ if last => walked.item().or(&key),
+            _ if last => item(&Ty::Dyn).or(&key),
             _ => key,
         }
     }

@@ -1,5 +1,4 @@
 //! From the typed tree to predicate code.
-
 //!
 //! Constants and inputs are operands, not instructions. Registers are used again as soon as what they
 //! hold was read: a node gives back all that it took but the one it was told to fill.

@@ -202,9 +202,7 @@ impl Issuer {
         what: &str,
         client: Recorded<'_>,
     ) -> Result<(), OAuthError> {
-        self.logins.end(&ended.id);
-        let identity = ended.row.as_ref().map(|row| Principal::identity_of(&row.person));
-        if let Some(row) = ended.row {
+        if let Some(row) = ended.row.clone() {
             let issuer = Arc::clone(self);
             tokio::spawn(async move {
                 let wait = Duration::from_millis(GIVE_BACK_TIMEOUT_MS);
@@ -214,6 +212,19 @@ impl Issuer {
                 }
             });
         }
+        self.ended_here(&ended, step, what, client).await
+    }
+
+    /// As [`Self::ended`], and the provider hears nothing of it: some would end all logins of the person.
+    async fn ended_here(
+        &self,
+        ended: &Ended,
+        step: AuthStep,
+        what: &str,
+        client: Recorded<'_>,
+    ) -> Result<(), OAuthError> {
+        self.logins.end(&ended.id);
+        let identity = ended.row.as_ref().map(|row| Principal::identity_of(&row.person));
         let reason = (step == AuthStep::Reused).then_some(what);
         let detail = serde_json::json!({ "what": what });
         let (identity, session) = (identity.as_ref(), Some(ended.id.as_str()));

@@ -295,7 +295,10 @@ impl Visit {
         let refusal = Refusal::Scope;
         let message = refusal.to_string();
         let mut response = self.refuse(refusal.reason(), refusal.status(), &message).await;
-        challenge(&mut response, visitor, vouched.required_scopes(), refusal);
+        // Where the refusal could not be recorded the answer is another one.
+        if response.status().as_u16() == refusal.status() {
+            challenge(&mut response, visitor, vouched.required_scopes(), refusal);
+        }
         Some(response)
     }
 

@@ -61,6 +61,40 @@ fn loops_multiply_and_declared_sizes_count() {
 }
 
 #[test]
+fn no_size_is_lost_on_the_way() {
+    let large = environment(Some(10), Some(5_000), Some(30));
+    let note = Shape { max_size: Some(100_000), ..Shape::default() };
+    let record = mxcp_policy::ty::Record {
+        name: "page".to_owned(),
+        fields: vec![mxcp_policy::ty::Field {
+            name: "note".to_owned(),
+            ty: Ty::String,
+            required: true,
+        }],
+        open: false,
+    };
+    let page =
+        Shape { fields: BTreeMap::from([("note".to_owned(), Arc::new(note))]), ..Shape::default() };
+    let mut large = large;
+    large.params.push(("any".to_owned(), Ty::Dyn));
+    large.params.push(("page".to_owned(), Ty::Record(Arc::new(record))));
+    large.shapes.insert("page".to_owned(), Arc::new(page));
+    for (text, least) in [
+        ("rows[?0].optMap(r, r.exists(n, n == 3)).hasValue()", 5_000),
+        ("cel.bind(x, any, x.exists(r, r.exists(n, n > 1)))", 10_000),
+        ("any.filter(r, true).exists(r, r.exists(n, n > 1))", 10_000),
+        ("any.map(r, r).exists(r, r.tags.exists(t, t.matches('a+')))", 10_000),
+        ("page[text].contains('x')", 25_000),
+        ("page.exists(k, v, v.contains('x'))", 25_000),
+        ("rows.map(r, '^(a long pattern)+$').exists(p, text.matches(p))", 10 * 19 * 64),
+        ("rows.flatten(4294967296).size()", 50_000),
+    ] {
+        let cost = cost(text, &large);
+        assert!(cost > least, "{text} may cost {cost}");
+    }
+}
+
+#[test]
 fn sums_and_products_stop_at_the_largest_number() {
     let environment = environment(None, None, None);
     let grown = "text".to_owned() + &".replace(text, text)".repeat(12);
@@ -181,7 +215,7 @@ fn check(text: &str, types: &[Ty]) {
         let (compiled, found) = compile(text, &environment);
         let (program, _) = compiled.unwrap_or_else(|| panic!("{text}: {found:?}"));
         // A bound that is far too high would hold as well.
-        assert!(program.cost < 2 * MAX_COST_STEPS, "{text} may cost {}", program.cost);
+        assert!(program.cost < 8 * MAX_COST_STEPS, "{text} may cost {}", program.cost);
         let mut symbols = Symbols::default();
         let layout = Layout { user: 0, params: types.len(), response: false };
         let predicate = Predicate::link(&program, &layout, &mut symbols).unwrap();
@@ -294,6 +328,9 @@ const MACROS: &[&str] = &[
     "'%s %s %s'.format([p3, p4, p2]).size() > 3",
     "'%f %.100f %x %X'.format([1e300, -1e300, p0, p1]) == p0",
     "has(p4.a) && p4.a == p4.b",
+    "['a', p0, p1, []].flatten(2).size() > 1",
+    "'%s'.format([[-1.7976931348623157e308, 5e-324, double(p3[0][0]) * 1e300]]).size() > 3",
+    "sets.contains([p4], [p4.transformMap(k, v, v)])",
     "dyn(p3).exists(r, dyn(r).exists(n, dyn(n) == 1.0))",
     "p2.map(x, dyn(x)).filter(x, type(x) == string) == p2",
     "lists.range(40).all(i, lists.range(30).all(j, i * 40 + j > -1))",

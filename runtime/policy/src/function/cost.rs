@@ -9,8 +9,10 @@ use crate::value::{BYTES_PER_STEP, KEYS_PER_STEP};
 pub const BYTES_PER_SCAN_STEP: usize = 16;
 /// Bytes of a number, time or other scalar as text, at most.
 const SCALAR_BYTES: u64 = 40;
-/// How deep values of a known shape are followed.
-const MAX_DEPTH: u32 = 64;
+/// Bytes of a double as `%s` writes it, at most: all its digits.
+const DOUBLE_BYTES: u64 = 330;
+/// How deep values of a known shape are followed: at least as deep as they are compared.
+const MAX_DEPTH: u32 = 200;
 
 /// The largest that a value may be. A value whose type is not known has the sizes of all types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +100,8 @@ impl Extent {
             return 0;
         }
         let items = self.items.min(other.items);
-        let search = if other.made { other.items } else { 0 };
+        // Keys that were made are looked for one by one, whichever of the two stands first.
+        let search = if self.made || other.made { self.items.max(other.items) } else { 0 };
         let each = (1 + search).saturating_add(self.item().equal_below(other.item(), depth + 1));
         (self.bytes.min(other.bytes) / BYTES_PER_STEP as u64)
             .saturating_add(items.saturating_mul(each))
@@ -113,7 +116,7 @@ impl Extent {
     /// The bytes of the value as `%s` writes it, and the steps that this takes.
     fn written(&self, depth: u32) -> (u64, u64) {
         // What is no UTF-8 becomes a character of three bytes.
-        let own = SCALAR_BYTES.saturating_add(self.bytes.saturating_mul(3));
+        let own = DOUBLE_BYTES.saturating_add(self.bytes.saturating_mul(3));
         if self.items == 0 || depth > MAX_DEPTH {
             return (own, self.bytes.saturating_add(2));
         }
@@ -181,7 +184,7 @@ pub(super) fn text(args: &[Extent]) -> Cost {
     Cost { steps: bytes, value: Extent::text(bytes) }
 }
 
-/// A step for each byte of the text, and at most twice as many bytes with two more.
+/// A step for each byte of the text, and at most twice as many bytes with four more.
 pub(super) fn doubled(args: &[Extent]) -> Cost {
     let bytes = arg(args, 0).bytes;
     Cost { steps: bytes, value: Extent::text(bytes.saturating_mul(2).saturating_add(4)) }
@@ -264,7 +267,9 @@ pub(super) fn slice(args: &[Extent]) -> Cost {
 pub(super) fn flattened(args: &[Extent]) -> Cost {
     let rounds = match args {
         [_] => 1,
-        [_, levels] => levels.number.map_or(MAX_DEPTH, |n| u32::try_from(n).unwrap_or(0)),
+        [_, levels] => {
+            levels.number.map_or(MAX_DEPTH, |n| u32::try_from(n.max(0)).unwrap_or(MAX_DEPTH))
+        }
         _ => 0,
     };
     let (mut items, mut level) = (arg(args, 0).items, arg(args, 0).item().clone());
@@ -273,6 +278,8 @@ pub(super) fn flattened(args: &[Extent]) -> Cost {
         let inner = items.saturating_mul(level.items);
         steps = sum([steps, items, 1, inner]);
         if inner == 0 {
+            // A list without items is one that goes, and what is left is looked at once more.
+            steps = sum([steps, items, 1]);
             break;
         }
         // A map stays what it is, as everything does that is no list.

@@ -229,7 +229,7 @@ fn called(
         {
             (Shape::Double, Kind::Double)
         }
-        (Some(Lowering::Size), Kind::Int) if texts(predicate, state, args) => {
+        (Some(Lowering::Size), Kind::Int) if args.len() == 1 && texts(predicate, state, args) => {
             (Shape::Int, Kind::Int)
         }
         (_, Kind::Bool) => (Shape::Truth, Kind::Bool),

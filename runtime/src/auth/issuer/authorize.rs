@@ -32,6 +32,7 @@ pub(super) struct Asked {
     /// where the person is sent afterwards
     pub(super) redirect_uri: String,
     /// whether the operator named that place, or it is on the person's own machine
+    #[serde(default)]
     pub(super) is_trusted: bool,
     /// whether the request named it, so that the exchange must name it too
     pub(super) named_redirect: bool,
@@ -115,7 +116,12 @@ impl Back<'_> {
         if self.is_trusted {
             return redirect(&to);
         }
-        let status = if code == "access_denied" { 200 } else { 400 };
+        let status = match code {
+            "access_denied" => 200,
+            "temporarily_unavailable" => 503,
+            "server_error" => 502,
+            _ => 400,
+        };
         page::leave(status, description, &host_of(self.uri), &to)
     }
 }

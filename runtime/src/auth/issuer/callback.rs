@@ -134,7 +134,7 @@ async fn keep(
     for ended in gave_way {
         let client = ended.row.as_ref().map(|row| row.client_id.clone());
         let client = Recorded { id: client.as_deref(), ip: None };
-        issuer.ended(ended, AuthStep::Revoked, "too_many_logins", client).await?;
+        issuer.ended_here(&ended, AuthStep::Revoked, "too_many_logins", client).await?;
     }
     Ok(asked.answer(&[("code", text.expose())]))
 }

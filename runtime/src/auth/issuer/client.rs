@@ -215,6 +215,9 @@ pub fn check_configured_redirect(uri: &str) -> Result<(), &'static str> {
     if uri.len() > REDIRECT_URI_MAX_BYTES || url.fragment().is_some() {
         return Err("a redirect URI is too long or has a fragment");
     }
+    if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a redirect URI has characters that must be encoded");
+    }
     Ok(())
 }
 
@@ -226,7 +229,8 @@ pub(super) fn is_loopback_uri(uri: &str) -> bool {
 /// The host of a URI, with its port if that is unusual.
 pub(super) fn host_of(uri: &str) -> String {
     let Ok(url) = Url::parse(uri) else { return String::new() };
-    let host = url.host_str().unwrap_or_default();
+    // A program that has a scheme of its own is named by that.
+    let Some(host) = url.host_str() else { return format!("{}:", url.scheme()) };
     match url.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
@@ -377,6 +381,7 @@ mod tests {
             "file:///etc/passwd",
             "view-source:https://c.example/",
             "cursor://cb#f",
+            "cursor://c\nb",
             "/cb",
             "",
         ] {

@@ -1,18 +1,19 @@
-//! Wrong client secrets, counted by where they come from: whoever guesses has to wait (RFC 6749 §2.3.1).
+//! Wrong secrets of each client, counted by where they come from: whoever guesses has to wait (RFC 6749
+//! §2.3.1).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::reply::OAuthError;
 
-/// Wrong secrets of one address within [`WINDOW_S`]; beyond them none of its secrets is looked at.
+/// Wrong secrets of one client from one address within [`WINDOW_S`]; beyond them none is looked at.
 const GUESSES_MAX: u32 = 10;
 /// Seconds for which they are counted.
 const WINDOW_S: i64 = 60;
-/// Addresses that are counted; beyond them all others are counted as one.
+/// Addresses and clients that are counted; beyond them all others are counted as one.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// The guesses of each address.
+/// The guesses of each address at each client.
 #[derive(Debug, Default)]
 pub(super) struct Guesses(Mutex<HashMap<String, Count>>);
 
@@ -33,9 +34,9 @@ impl Guesses {
     ///
     /// # Errors
     /// When it has presented too many wrong ones.
-    pub(super) fn may_try(&self, address: &str, now: i64) -> Result<(), OAuthError> {
+    pub(super) fn may_try(&self, guesser: &str, now: i64) -> Result<(), OAuthError> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = if counts.contains_key(address) { address } else { "" };
+        let key = if counts.contains_key(guesser) { guesser } else { "" };
         match counts.get(key).filter(|count| count.wrong >= GUESSES_MAX && !count.is_over(now)) {
             None => Ok(()),
             Some(_) => {
@@ -46,13 +47,13 @@ impl Guesses {
     }
 
     /// Counts a wrong secret.
-    pub(super) fn wrong(&self, address: &str, now: i64) {
+    pub(super) fn wrong(&self, guesser: &str, now: i64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= ADDRESSES_MAX && !counts.contains_key(address) {
+        if counts.len() >= ADDRESSES_MAX && !counts.contains_key(guesser) {
             counts.retain(|_, count| !count.is_over(now));
         }
-        let has_room = counts.len() < ADDRESSES_MAX || counts.contains_key(address);
-        let key = if has_room { address } else { "" };
+        let has_room = counts.len() < ADDRESSES_MAX || counts.contains_key(guesser);
+        let key = if has_room { guesser } else { "" };
         let count = counts.entry(key.to_owned()).or_insert(Count { wrong: 0, since: now });
         if count.is_over(now) {
             *count = Count { wrong: 0, since: now };

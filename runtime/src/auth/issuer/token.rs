@@ -19,7 +19,7 @@ use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
 use crate::auth::constant::is_equal;
 use crate::auth::secret::{Digest, NoRandom, fresh};
-use crate::auth::store::{Ended, GrantRow, Pair, Redeemed, Refreshed};
+use crate::auth::store::{Ended, Pair, Redeemed, Refreshed, StoreError};
 use crate::transport::visitor::Visitor;
 
 /// Seconds that an access token is good for.
@@ -75,13 +75,13 @@ pub(super) async fn authenticate(
         };
     }
     let (network, now) = (visitor.network(), issuer.clock.now_s());
+    let guesser = format!("{network} {}", given.id);
     if given.secret.is_some() {
-        issuer.guesses.may_try(&network, now)?;
+        issuer.guesses.may_try(&guesser, now)?;
     }
-    let known = issuer.client(&given.id, &network).await;
-    let authenticated = known.and_then(|client| client.authenticate(&given));
-    if given.secret.is_some() && authenticated.as_ref().is_err_and(|e| e.code == "invalid_client") {
-        issuer.guesses.wrong(&network, now);
+    let authenticated = issuer.client(&given.id, &network).await?.authenticate(&given);
+    if given.secret.is_some() && authenticated.is_err() {
+        issuer.guesses.wrong(&guesser, now);
     }
     authenticated.map(|()| given.id)
 }
@@ -144,28 +144,36 @@ impl Asking<'_> {
         let client_id = self.client_id.clone();
         let narrowed: Option<Vec<String>> =
             form.get("scope").map(|s| s.split_ascii_whitespace().map(str::to_owned).collect());
-        let naming = self.issuer.provider.naming();
+        let (naming, defined) = (self.issuer.provider.naming(), self.issuer.scopes.clone());
         let (refreshed, row) = self
             .issuer
             .store
             .write(move |desk| {
                 let row = desk.grant_behind(&token, naming, now)?;
-                // Nothing beyond the grant can be asked for (RFC 6749 §6), and asking spends no token.
-                let beyond = |row: &GrantRow| {
-                    let mut asked = narrowed.iter().flatten();
-                    row.client_id == client_id && asked.any(|scope| !row.scopes.contains(scope))
-                };
-                if row.as_ref().is_some_and(beyond) {
-                    return Ok((None, row));
-                }
+                let mut beyond = false;
                 let make = |granted: Vec<String>| {
                     let scopes = match narrowed {
-                        Some(asked) => granted.into_iter().filter(|s| asked.contains(s)).collect(),
+                        // As with the first request, what nobody defined is left out. Nothing beyond the
+                        // grant can be asked for (RFC 6749 §6), and asking spends no token.
+                        Some(asked) => {
+                            let had = |scope: &String| granted.contains(scope);
+                            let kept: Vec<String> =
+                                asked.iter().filter(|s| had(s)).cloned().collect();
+                            beyond = asked.iter().any(|s| defined.contains(s) && !had(s))
+                                || (kept.is_empty() && !granted.is_empty());
+                            kept
+                        }
                         None => granted,
                     };
+                    if beyond {
+                        return Err(StoreError::Row("scope"));
+                    }
                     pair(scopes, true, now).map_err(Into::into)
                 };
-                Ok((Some(desk.refresh(&token, &client_id, make, now)?), row))
+                match desk.refresh(&token, &client_id, make, now) {
+                    Err(_) if beyond => Ok((None, row)),
+                    refreshed => Ok((Some(refreshed?), row)),
+                }
             })
             .await?;
         let Some(refreshed) = refreshed else {

@@ -364,9 +364,11 @@ impl Desk<'_> {
             values![digest],
             |row| row.text(0),
         )?;
-        match id {
-            Some(id) => self.grant(&id, naming, now),
-            None => Ok(None),
+        let Some(id) = id else { return Ok(None) };
+        match self.grant(&id, naming, now) {
+            // What was encrypted under another key is as good as gone.
+            Err(StoreError::Sealed(_)) => Ok(None),
+            found => found,
         }
     }
 

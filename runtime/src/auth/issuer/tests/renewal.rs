@@ -56,7 +56,8 @@ async fn logins_that_give_way_and_codes_that_do_not_fit_end_on_record() {
 
 #[tokio::test]
 async fn a_refresh_cannot_widen_what_was_granted() {
-    let plan = Plan { required_scopes: vec!["read".into()], ..Plan::default() };
+    let mut plan = Plan { required_scopes: vec!["read".into()], ..Plan::default() };
+    plan.clients[0].scopes = vec!["read".into(), "write".into()];
     let world = World::with(plan).await;
     let tokens = world.tokens().await;
     let with = |scope: &'static str| {
@@ -73,8 +74,9 @@ async fn a_refresh_cannot_widen_what_was_granted() {
     };
     assert_eq!(with("read write").await.error(), "invalid_scope");
     assert_eq!(with("write").await.error(), "invalid_scope");
+    assert_eq!(with("offline_access").await.error(), "invalid_scope");
     // The token is still good for what was granted.
-    let fresh = with("read").await;
+    let fresh = with("read offline_access").await;
     assert_eq!((fresh.status, &fresh.json()["scope"]), (200, &json!("read")));
 }
 
