@@ -3,24 +3,58 @@
 mod function;
 
 use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use mxcp_compiler::sql::{Analysis, SqlProbe};
-use mxcp_runtime::duckdb::{Bind, BindType, Cell, DuckError, Session, Settings};
+use mxcp_runtime::duckdb::{Bind, BindType, Cell, Database, DuckError, Session, Settings};
 
 use function::{Catalogue, Effect};
 
 /// DuckDB's parser, in a database of its own in memory. It sees texts only, never the project's data.
-#[derive(Debug, Clone, Copy)]
-pub struct DuckProbe;
+#[derive(Debug, Default)]
+pub struct DuckProbe {
+    /// the database, while it is being opened
+    opening: Mutex<Option<JoinHandle<Result<Opened, DuckError>>>>,
+}
+
+/// A database that can be asked.
+#[derive(Debug)]
+struct Opened {
+    database: Database,
+    session: Session,
+    catalogue: Catalogue,
+}
+
+impl Opened {
+    fn new() -> Result<Self, DuckError> {
+        let database = Settings::default().open()?;
+        let mut session = Session::new(&database)?;
+        let catalogue = Catalogue::read(&mut session)?;
+        Ok(Self { database, session, catalogue })
+    }
+}
 
 impl SqlProbe for DuckProbe {
+    /// Opens the database meanwhile: a good part of asking about a thousand endpoints.
+    fn expect(&self) {
+        let opening = thread::Builder::new().spawn(Opened::new).ok();
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = opening;
+    }
+
     fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
         if texts.is_empty() {
             return Vec::new();
         }
         // Without DuckDB nothing can be said, and nothing is claimed.
         let unknown = vec![Analysis::Unknown; texts.len()];
-        ask(texts).ok().filter(|answers| answers.len() == texts.len()).unwrap_or(unknown)
+        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let opened = match opening {
+            Some(opening) => opening.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => Opened::new(),
+        };
+        let answers = opened.and_then(|opened| ask(opened, texts));
+        answers.ok().filter(|answers| answers.len() == texts.len()).unwrap_or(unknown)
     }
 }
 
@@ -30,18 +64,17 @@ const QUESTION: &str = "
     SELECT a[1], a[2], a[3], a[4], CAST(to_json(list_distinct(f)) AS VARCHAR) FROM (
         SELECT json_extract_string(t, ['error', 'error_type', 'error_message', 'position']) AS a,
             json_extract_string(t, '$..function_name') AS f
-        FROM (SELECT json_serialize_sql(unnest($texts)) AS t))";
+        FROM (SELECT json_serialize_sql(unnest($texts), skip_default := true, skip_empty := true,
+            skip_null := true) AS t))";
 
 /// Texts of one question: DuckDB holds the syntax trees of all of them at once.
 const TEXTS_PER_QUESTION: usize = 100;
 
-fn ask(texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
-    let database = Settings::default().open()?;
-    let mut session = Session::new(&database)?;
-    let catalogue = Catalogue::read(&mut session)?;
+fn ask(opened: Opened, texts: &[&str]) -> Result<Vec<Analysis>, DuckError> {
+    let Opened { database, mut session, catalogue } = opened;
     // A session of its own for each half: DuckDB asks no second processor for as little as this.
     let (first, second) = texts.split_at(texts.len() / 2);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let other = scope.spawn(|| ask_all(&mut Session::new(&database)?, &catalogue, second));
         let mut answers = ask_all(&mut session, &catalogue, first)?;
         answers.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
@@ -132,7 +165,7 @@ mod tests {
 
     #[test]
     fn duckdb_tells_what_reads_and_what_does_not_parse() {
-        let answers = DuckProbe.analyse(&[
+        let answers = DuckProbe::default().analyse(&[
             "SELECT $a + 1 FROM t WHERE x = $b",
             "WITH a AS (SELECT 1) FROM a",
             "INSERT INTO t VALUES ($a)",
@@ -161,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_told_before_answers_the_same() {
+        let texts = ["SELECT 1", "SELECT nextval('s')", "SELEC 1"];
+        let told = DuckProbe::default();
+        told.expect();
+        told.expect();
+        let answers = told.analyse(&texts);
+        assert_eq!(answers, DuckProbe::default().analyse(&texts));
+        // Once more, when what was opened is used up.
+        assert_eq!(answers, told.analyse(&texts));
+    }
+
+    #[test]
     fn what_functions_do_is_looked_for_at_any_depth() {
         let reading = [
             "WITH c AS (SELECT 1 AS x) SELECT row_number() OVER (), lag(x) OVER (ORDER BY x), \"Sum\"(x)
@@ -175,7 +220,7 @@ mod tests {
             "SELECT * FROM read_parquet('x/*.parquet', hive_partitioning = true) QUALIFY rank() OVER () = 1",
             "FROM t UNION ALL (FROM u) ORDER BY 1 LIMIT $n",
         ];
-        for (sql, said) in reading.iter().zip(DuckProbe.analyse(&reading)) {
+        for (sql, said) in reading.iter().zip(DuckProbe::default().analyse(&reading)) {
             assert_eq!(said, Analysis::Select, "{sql}");
         }
         let writing = [
@@ -188,7 +233,7 @@ mod tests {
             "FROM checkpoint()",
             "SELECT write_log('x')",
         ];
-        for (sql, said) in writing.iter().zip(DuckProbe.analyse(&writing)) {
+        for (sql, said) in writing.iter().zip(DuckProbe::default().analyse(&writing)) {
             assert_eq!(said, Analysis::Other, "{sql}");
         }
         let unknown = [
@@ -200,7 +245,7 @@ mod tests {
             "SELECT setseed(0.5)",
             "SELECT \"count\nsum\"(1)",
         ];
-        for (sql, said) in unknown.iter().zip(DuckProbe.analyse(&unknown)) {
+        for (sql, said) in unknown.iter().zip(DuckProbe::default().analyse(&unknown)) {
             assert_eq!(said, Analysis::Unknown, "{sql}");
         }
     }

@@ -55,7 +55,7 @@ impl Project {
     /// When the profile that was asked for does not exist: that is the command's mistake.
     pub fn compile(&self, ui: Ui, options: &Options) -> Result<Compiled, Failure> {
         let counted = Counted { project: self, progress: ui.progress("checking files", 1) };
-        let compiled = mxcp_compiler::compile(&counted, &DuckProbe, options);
+        let compiled = mxcp_compiler::compile(&counted, &DuckProbe::default(), options);
         let asked = |d: &&Diagnostic| d.code.slug == "no-profile" && d.span.is_none();
         match compiled.diagnostics.iter().find(asked) {
             Some(d) => {

@@ -7,11 +7,11 @@
 //! interpreter itself, so there is no second opinion on what a condition means, and every answer has a
 //! witness: a caller, arguments and a result that can be shown.
 //!
-//! A condition is evaluated for the values of what it reads itself, once; a question about several walks
-//! the combinations and looks the answers up.
+//! A condition is evaluated for the values of what it reads itself, once; a question about several gives
+//! the attributes values one after the other, and looks an answer up as soon as there is one.
 //!
-//! Whatever lies outside of that fragment, and whatever would need more than [`MAX_WORLDS`] worlds, is
-//! unknown: the functions say `None`, and whoever asks stays silent.
+//! Whatever lies outside of that fragment, reads more than [`MAX_WORLDS`] combinations of values, or would
+//! take more than [`MAX_STEPS`] steps, is unknown: the functions say `None`, and whoever asks stays silent.
 
 mod column;
 mod domain;
@@ -33,8 +33,11 @@ use mxcp_schemas::document::ty::Type;
 
 use crate::cel::{Environment, Typed};
 
-/// Most worlds that one question is decided over.
+/// Most worlds that one condition is evaluated in.
 pub const MAX_WORLDS: usize = 4096;
+
+/// Most values that are tried for attributes while one question is answered.
+pub const MAX_STEPS: usize = 2 * MAX_WORLDS;
 
 /// Most literals that the elements of one list are compared with: a list is a set of them.
 pub const MAX_LIST_LITERALS: usize = 8;

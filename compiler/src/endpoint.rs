@@ -10,7 +10,7 @@ use mxcp_schemas::bundle::definition::{
 };
 use mxcp_schemas::bundle::plan::Plan;
 use mxcp_schemas::diagnostic::{Diagnostic, Span};
-use mxcp_schemas::document::endpoint::{Endpoint, File, Policy, Test};
+use mxcp_schemas::document::endpoint::{Body, Endpoint, File, Language, Policy, Test};
 use mxcp_schemas::document::ty::Type;
 use mxcp_schemas::yaml::Comment;
 
@@ -18,7 +18,7 @@ use crate::analysis::Facts;
 use crate::body::{self, Loaded, Rules};
 use crate::cel::Environment;
 use crate::cel::shape::Shape;
-use crate::lint::{self, Subject};
+use crate::lint::{self, Subject, Word, words};
 use crate::policy::{self, Checked, Context, Stage};
 use crate::project::{PARAMETER_NAMED_USER, PARAMETER_SHADOWS};
 use crate::source::Files;
@@ -46,6 +46,8 @@ pub(crate) struct Compiled {
     pub(crate) parameters: Vec<TypeId>,
     /// stored type of the result
     pub(crate) result: Option<TypeId>,
+    /// what its conditions compare attributes of the caller with
+    pub(crate) words: Vec<Word>,
 }
 
 /// What all endpoints of a project share.
@@ -76,6 +78,11 @@ impl Written {
         let result = document.result.as_ref().map(|ty| types.add(ty));
         Self { file, text, read, parameters, result }
     }
+
+    /// Whether it executes SQL.
+    pub(crate) fn has_sql(&self) -> bool {
+        matches!(&self.read.endpoint.body, Body::Source(source) if source.language == Language::Sql)
+    }
 }
 
 /// Compiles one endpoint as far as it is good.
@@ -93,13 +100,19 @@ pub(crate) fn compile(
     check_names(file, &document, &mut own);
     let input_environment = environment(shared, &document, Stage::Input);
     let output_environment = environment(shared, &document, Stage::Output);
+    let mut read_conditions = Vec::new();
     let mut stage = |stage: Stage, environment: &Environment, policies: &[Policy]| {
         let context =
             Context { file, text, types, result, declared: document.result.as_ref(), environment };
         let compiled = policies.iter().enumerate();
-        compiled
-            .filter_map(|(i, p)| policy::compile(&context, stage, i, p, &mut own))
-            .collect::<Vec<_>>()
+        let mut checked = Vec::with_capacity(policies.len());
+        for (policy, condition) in
+            compiled.filter_map(|(i, p)| policy::compile(&context, stage, i, p, &mut own))
+        {
+            checked.push(policy);
+            read_conditions.push(condition);
+        }
+        checked
     };
     let input = stage(Stage::Input, &input_environment, &document.policies.input);
     let output = stage(Stage::Output, &output_environment, &document.policies.output);
@@ -114,6 +127,7 @@ pub(crate) fn compile(
         output,
         parameters,
         result,
+        words: read_conditions.iter().flat_map(|condition| words(text, condition)).collect(),
     };
     let declared: Vec<&Type> = compiled.document.parameters.iter().map(|p| &p.ty).collect();
     let facts = Facts {
@@ -121,7 +135,7 @@ pub(crate) fn compile(
         parameters: &declared,
         result: compiled.document.result.as_ref(),
     };
-    let subject = Subject::new(&compiled, facts);
+    let subject = Subject::new(&compiled, &read_conditions, facts);
     for lint in lint::LINTS {
         own.extend((lint.check)(&subject));
     }

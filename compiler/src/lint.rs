@@ -23,7 +23,9 @@ use mxcp_schemas::diagnostic::{Code, Diagnostic};
 
 use crate::analysis::{Condition, Facts, Question, Table, decide};
 use crate::endpoint::Compiled;
-use crate::policy::{Checked, Stage};
+use crate::policy::{Checked, Read, Stage};
+
+pub(crate) use unknown_literal::{Word, words};
 
 /// A lint about one endpoint.
 pub struct Lint {
@@ -37,6 +39,8 @@ pub struct Lint {
 pub(crate) struct Subject<'a> {
     /// the endpoint, as far as it compiled
     pub(crate) endpoint: &'a Compiled,
+    /// the conditions of its policies, in the order of [`Self::policies`]
+    pub(crate) conditions: &'a [Read],
     /// what its conditions are about
     pub(crate) facts: Facts<'a>,
     table: OnceCell<Table>,
@@ -74,8 +78,8 @@ pub(crate) struct Known(pub(crate) Vec<(&'static str, Vec<String>)>);
 
 impl<'a> Subject<'a> {
     /// An endpoint, about which nothing was decided yet.
-    pub(crate) fn new(endpoint: &'a Compiled, facts: Facts<'a>) -> Self {
-        Self { endpoint, facts, table: OnceCell::new(), apart: RefCell::default() }
+    pub(crate) fn new(endpoint: &'a Compiled, conditions: &'a [Read], facts: Facts<'a>) -> Self {
+        Self { endpoint, conditions, facts, table: OnceCell::new(), apart: RefCell::default() }
     }
 
     /// Its policies, those of the input first.
@@ -92,14 +96,11 @@ impl<'a> Subject<'a> {
         policies: &[usize],
         answer: impl Fn(Question<'_>) -> Option<T>,
     ) -> Option<T> {
-        let all = self.policies();
-        let decided = |policies: &mut dyn Iterator<Item = &Checked>| {
-            let conditions: Vec<Condition<'_>> = policies
-                .map(|policy| Condition { tree: &policy.tree, program: &policy.program })
-                .collect();
-            decide(&self.facts, &conditions)
-        };
-        let table = self.table.get_or_init(|| decided(&mut all.iter().map(|(_, policy)| *policy)));
+        let all = self.policies().into_iter().zip(self.conditions);
+        let all: Vec<Condition<'_>> = all
+            .map(|((_, policy), read)| Condition { tree: &read.tree, program: &policy.program })
+            .collect();
+        let table = self.table.get_or_init(|| decide(&self.facts, &all));
         let together = table.question(policies).and_then(&answer);
         if together.is_some() || table.is_hopeless(policies) {
             return together;
@@ -107,8 +108,9 @@ impl<'a> Subject<'a> {
         // Lints ask about the same ones again and again.
         let known = self.apart.borrow().get(policies).map(Rc::clone);
         let own = known.unwrap_or_else(|| {
-            let asked = policies.iter().filter_map(|at| all.get(*at)).map(|(_, policy)| *policy);
-            let own = Rc::new(decided(&mut { asked }));
+            let asked: Vec<Condition<'_>> =
+                policies.iter().filter_map(|at| all.get(*at)).copied().collect();
+            let own = Rc::new(decide(&self.facts, &asked));
             self.apart.borrow_mut().insert(policies.to_vec(), Rc::clone(&own));
             own
         });

@@ -74,16 +74,21 @@ pub struct Checked {
     pub condition: String,
     /// where the condition stands
     pub condition_span: Span,
-    /// the scalar that holds the condition, to find places in
-    pub node: Node,
     /// its condition as code
     pub program: Program,
-    /// its condition as a tree, for lints
-    pub tree: cel::Typed,
     /// what its action does to a result
     pub plan: Option<Plan>,
     /// line in the file, from one
     pub line: u32,
+}
+
+/// The condition of a policy as it was read, for lints.
+#[derive(Debug)]
+pub struct Read {
+    /// its tree
+    pub tree: cel::Typed,
+    /// the scalar that holds it, to find places in
+    pub node: Node,
 }
 
 /// Checks and compiles one policy.
@@ -93,7 +98,7 @@ pub fn compile(
     index: usize,
     policy: &Written,
     found: &mut Vec<Diagnostic>,
-) -> Option<Checked> {
+) -> Option<(Checked, Read)> {
     let action = policy.action.as_ref().and_then(|word| check_action(context, stage, word, found));
     let condition = policy.condition.as_ref().and_then(|(text, node)| {
         let (compiled, findings) = cel::condition(text, context.environment);
@@ -115,19 +120,18 @@ pub fn compile(
     let plan = action.map(|action| make_plan(context, policy, action, found));
     let (action, (condition, node, program, tree), plan) = (action?, condition?, plan??);
     let name = policy.name.as_ref().map(|name| name.value.clone());
-    Some(Checked {
+    let checked = Checked {
         name: name.unwrap_or_else(|| format!("{}[{index}]", stage.as_str())),
         span: policy.span,
         action,
         reason: policy.reason.as_ref().map(|reason| reason.value.clone()),
         condition_span: node.locate(context.text, 0..condition.len()),
-        node,
         condition,
         program,
-        tree,
         plan,
         line: position(context.text, policy.span.start).line,
-    })
+    };
+    Some((checked, Read { tree, node }))
 }
 
 /// Whether a condition without quotes ends at a comma, as one between brackets does.

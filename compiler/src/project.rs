@@ -166,7 +166,7 @@ impl Driver<'_> {
             (paths.resources.as_str(), Kind::Resource),
             (paths.prompts.as_str(), Kind::Prompt),
         ];
-        let (mut units, types) = self.units(&shared, &folders);
+        let (mut units, types) = self.units(&shared, &folders, probe);
         units.sort_by(|a, b| key(a).cmp(&key(b)));
         self.judge_sql(&mut units, &profile, probe);
         self.among(&units);
@@ -237,7 +237,12 @@ impl Driver<'_> {
     }
 
     /// Reads and compiles all endpoint files. Stored types are numbered in the order of the files.
-    fn units(&mut self, shared: &Shared<'_>, folders: &[(&str, Kind)]) -> (Vec<Unit>, Store) {
+    fn units(
+        &mut self,
+        shared: &Shared<'_>,
+        folders: &[(&str, Kind)],
+        probe: &dyn SqlProbe,
+    ) -> (Vec<Unit>, Store) {
         let mut listed = Vec::new();
         for (folder, kind) in folders {
             listed.extend(self.list(folder).into_iter().map(|file| (file, *kind)));
@@ -254,6 +259,9 @@ impl Driver<'_> {
             if let (Some(text), Some(document)) = (read.text, read.document) {
                 written.push(Written::new(read.file, text, document, &mut types));
             }
+        }
+        if written.iter().any(Written::has_sql) {
+            probe.expect();
         }
         let compiled = parallel::map(written, |written| {
             let (mut texts, mut found) = (BTreeMap::new(), Vec::new());

@@ -84,6 +84,9 @@ mod tests {
 
 /// DuckDB's own opinion on SQL texts, asked for all endpoints at once.
 pub trait SqlProbe {
+    /// Told as soon as it is known that there will be something to analyse, which other work precedes.
+    fn expect(&self) {}
+
     /// One answer per text, in the same order.
     fn analyse(&self, texts: &[&str]) -> Vec<Analysis>;
 }

@@ -1,9 +1,12 @@
 //! A question about some conditions: the worlds that matter to them, and what each says there.
 
-use super::MAX_WORLDS;
+use mxcp_schemas::bundle::code::Slot;
+
+use super::MAX_STEPS;
 use super::column::{Answer, Column};
+use super::fragment::Place;
 use super::table::Table;
-use super::world::World;
+use super::world::{Binding, World};
 
 /// Some conditions, in the order in which they were asked for, and the worlds that matter to them.
 #[derive(Debug)]
@@ -68,33 +71,38 @@ impl<'t> Question<'t> {
         self
     }
 
-    /// The number of worlds. `None` when there are more than [`MAX_WORLDS`].
-    fn worlds(&self) -> Option<usize> {
-        self.choices.iter().try_fold(1_usize, |worlds, choices| {
-            worlds.checked_mul(choices.len()).filter(|worlds| *worlds <= MAX_WORLDS)
-        })
-    }
-
-    /// The first world that a test accepts. `None` when there are too many worlds to look.
-    pub fn find(&self, mut test: impl FnMut(&Point<'_>) -> bool) -> Option<Option<Point<'_>>> {
-        let worlds = self.worlds()?;
-        let mut point = Point { question: self, values: vec![0; self.places.len()] };
-        for world in 0..worlds {
-            let mut rest = world;
-            for (value, choices) in point.values.iter_mut().zip(&self.choices) {
-                *value = choices.get(rest % choices.len()).copied()?;
-                rest /= choices.len();
-            }
-            if test(&point) {
-                return Some(Some(point));
+    /// The first world in which conditions take effect (`true`) or do not, as they are told, and that a
+    /// test accepts. `None` when that takes more than [`MAX_STEPS`].
+    ///
+    /// Attributes are given their values one after the other, and a condition is asked as soon as all
+    /// that it reads have theirs, so worlds in which an early one answers otherwise are never made.
+    pub fn find(
+        &self,
+        told: &[(usize, bool)],
+        test: impl FnMut(&Point<'_>) -> bool,
+    ) -> Option<Option<Point<'_>>> {
+        // What a condition reads before all others has its value last.
+        let mut decided = vec![Vec::new(); self.places.len()];
+        let point = Point { question: self, values: vec![0; self.places.len()] };
+        for (condition, fires) in told {
+            match self.conditions.get(*condition)?.reads.iter().min() {
+                Some(last) => decided.get_mut(*last)?.push((*condition, *fires)),
+                None if point.answer(*condition).fires() != *fires => return Some(None),
+                None => {}
             }
         }
-        Some(None)
+        let mut search = Search { point, decided, test, steps: 0 };
+        Some(search.below(self.places.len())?.then_some(search.point))
     }
 
-    /// Whether no world passes a test. `None` when there are too many worlds to look.
-    pub fn none(&self, test: impl FnMut(&Point<'_>) -> bool) -> Option<bool> {
-        self.find(test).map(|found| found.is_none())
+    /// Whether there is no world in which conditions take effect or do not as they are told, and that
+    /// a test accepts. `None` when that takes more than [`MAX_STEPS`].
+    pub fn none(
+        &self,
+        told: &[(usize, bool)],
+        test: impl FnMut(&Point<'_>) -> bool,
+    ) -> Option<bool> {
+        self.find(told, test).map(|found| found.is_none())
     }
 
     /// What a condition says in every world, if that is the same.
@@ -111,11 +119,45 @@ impl<'t> Question<'t> {
         answers.iter().all(|answer| answer.fires() == first).then_some(first)
     }
 
-    /// Whether one of `those` takes effect wherever `this` does. `None` when there are too many worlds.
+    /// Whether one of `those` takes effect wherever `this` does. `None` when that takes more than
+    /// [`MAX_STEPS`].
     pub fn implies(&self, this: usize, those: &[usize]) -> Option<bool> {
-        self.none(|point| {
-            point.answer(this).fires() && !those.iter().any(|that| point.answer(*that).fires())
-        })
+        let others = those.iter().map(|that| (*that, false));
+        let told: Vec<(usize, bool)> = others.chain([(this, true)]).collect();
+        self.none(&told, |_| true)
+    }
+}
+
+/// A search for a world.
+struct Search<'q, T> {
+    point: Point<'q>,
+    /// per attribute, the conditions that can be asked when it has its value, and how they must answer
+    decided: Vec<Vec<(usize, bool)>>,
+    test: T,
+    steps: usize,
+}
+
+impl<T: FnMut(&Point<'_>) -> bool> Search<'_, T> {
+    /// Gives values to the first so many attributes, those of the first changing fastest: whether that
+    /// leads to a world. `None` when there were too many steps.
+    fn below(&mut self, attributes: usize) -> Option<bool> {
+        let Some(attribute) = attributes.checked_sub(1) else {
+            return Some((self.test)(&self.point));
+        };
+        for choice in self.point.question.choices.get(attribute)? {
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return None;
+            }
+            *self.point.values.get_mut(attribute)? = *choice;
+            let fits = |(condition, fires): &(usize, bool)| {
+                self.point.answer(*condition).fires() == *fires
+            };
+            if self.decided.get(attribute)?.iter().all(fits) && self.below(attribute)? {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 }
 
@@ -130,13 +172,23 @@ impl Point<'_> {
         column.answers.get::<usize>(at).copied().unwrap_or(Answer::Error)
     }
 
-    /// The values of all attributes.
-    pub fn world(&self) -> World<'_> {
+    /// The attributes and their values.
+    fn bindings(&self) -> impl Iterator<Item = (&Place, &Binding)> {
         let table = self.question.table;
-        let values = self.question.places.iter().zip(&self.values).filter_map(|(place, value)| {
+        self.question.places.iter().zip(&self.values).filter_map(|(place, value)| {
             let domain = table.domains.get(*place)?.as_ref()?;
             Some((table.places.get(*place)?, domain.get(*value)?))
-        });
-        World { places: values.collect() }
+        })
+    }
+
+    /// The value of an attribute, if conditions read it.
+    pub fn get(&self, slot: Slot) -> Option<&Binding> {
+        let whole = |place: &Place| place.slot == slot && place.path.is_empty();
+        self.bindings().find(|(place, _)| whole(place)).map(|(_, binding)| binding)
+    }
+
+    /// The values of all attributes.
+    pub fn world(&self) -> World<'_> {
+        World { places: self.bindings().collect() }
     }
 }

@@ -13,7 +13,7 @@ use mxcp_schemas::document::ty::{Type, TypeName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{Answer, Condition, Facts, Question, Table, decide};
+use super::{Answer, Condition, Facts, Point, Question, Table, decide};
 use crate::cel::{Environment, Typed, condition};
 use crate::types;
 
@@ -201,13 +201,26 @@ impl Case {
         let implies = table.question(&[0, 1]).and_then(|q: Question<'_>| q.implies(0, &[1]));
         // Every world that it speaks of is one that there is.
         if let Some(question) = table.question(&[0, 1]) {
-            let strange = question.find(|point| {
+            let strange = question.find(&[], |point| {
                 let witness = point.world().witness(&facts);
                 witness.arguments.iter().any(|(name, value)| {
                     self.declared[usize::from(name == "y")].accepts(value).is_err()
                 })
             });
             assert!(strange.is_none_or(|found| found.is_none()), "a world that cannot be");
+            // Asking conditions early leads to the world that trying all of them leads to.
+            for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+                let early = question.find(&[(0, first), (1, second)], |_| true);
+                let late = question.find(&[], |point| {
+                    point.answer(0).fires() == first && point.answer(1).fires() == second
+                });
+                let world = |found: &Option<Option<Point<'_>>>| {
+                    found
+                        .as_ref()
+                        .map(|found| found.as_ref().map(|point| format!("{:?}", point.world())))
+                };
+                assert!(late.is_none() || world(&early) == world(&late), "another world");
+            }
         }
         Some(Told { alone: [one(0)?, one(1)?], implies })
     }

@@ -70,12 +70,6 @@ pub struct World<'t> {
 }
 
 impl World<'_> {
-    /// The value of an attribute, if conditions read it.
-    pub fn get(&self, slot: Slot) -> Option<&Binding> {
-        let whole = |place: &Place| place.slot == slot && place.path.is_empty();
-        self.places.iter().find(|(place, _)| whole(place)).map(|(_, binding)| *binding)
-    }
-
     /// The world as documents that can be shown and replayed.
     pub fn witness(&self, facts: &Facts<'_>) -> Witness {
         let mut witness = Witness { user: Map::new(), arguments: Map::new(), response: None };

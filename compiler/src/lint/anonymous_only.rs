@@ -5,7 +5,7 @@ use mxcp_schemas::bundle::code::Slot;
 use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity};
 
 use super::{Lint, Subject};
-use crate::analysis::{Binding, World};
+use crate::analysis::{Binding, Point};
 
 pub(super) static LINT: Lint = Lint { code: &CODE, check };
 
@@ -33,9 +33,8 @@ fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
         if !matches!(policy.action.effect, Effect::Refuse) || subject.constant(index).is_some() {
             continue;
         }
-        let unreachable = subject.ask(&[index], |question| {
-            question.none(|point| point.answer(0).fires() && is_authenticated(&point.world()))
-        });
+        let unreachable =
+            subject.ask(&[index], |question| question.none(&[(0, true)], is_authenticated));
         if unreachable != Some(true)
             || policy.condition.contains("'anonymous'")
             || policy.condition.contains("\"anonymous\"")
@@ -52,8 +51,8 @@ fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
     found
 }
 
-fn is_authenticated(world: &World<'_>) -> bool {
-    let lacks = |slot| matches!(world.get(slot), Some(Binding::Null | Binding::Absent));
-    let anonymous = matches!(world.get(ROLE), Some(Binding::Text(role)) if role == "anonymous");
+fn is_authenticated(point: &Point<'_>) -> bool {
+    let lacks = |slot| matches!(point.get(slot), Some(Binding::Null | Binding::Absent));
+    let anonymous = matches!(point.get(ROLE), Some(Binding::Text(role)) if role == "anonymous");
     !anonymous && !lacks(USER_ID) && !lacks(PROVIDER)
 }

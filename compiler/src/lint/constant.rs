@@ -7,7 +7,7 @@ use super::{Lint, Subject};
 use crate::analysis::{Answer, Condition, decide};
 use crate::cel::ast::{Binary, ExprId, Kind, Literal, Unary};
 use crate::cel::{self, Typed};
-use crate::policy::Checked;
+use crate::policy::Read;
 
 pub(super) static LINT: Lint = Lint { code: &CODE, check };
 
@@ -28,15 +28,16 @@ static CODE: Code = Code {
 fn check(subject: &Subject<'_>) -> Vec<Diagnostic> {
     let endpoint = subject.endpoint;
     let mut found = Vec::new();
-    for (index, (_, policy)) in subject.policies().into_iter().enumerate() {
+    let policies = subject.policies().into_iter().zip(subject.conditions);
+    for (index, ((_, policy), Read { tree, .. })) in policies.enumerate() {
         let Some(applies) = subject.constant(index) else { continue };
         let refuses = matches!(policy.action.effect, Effect::Refuse);
-        if applies && !refuses && says_so(&policy.tree) {
+        if applies && !refuses && says_so(tree) {
             continue;
         }
         let word = if applies { "always" } else { "never" };
         let message =
-            format!("`{}` {word} applies: {}", policy.name, reason(subject, policy, applies));
+            format!("`{}` {word} applies: {}", policy.name, reason(subject, tree, applies));
         let help = match (applies, refuses) {
             (true, true) => "every call is refused; correct the condition, or say `enabled: false`",
             (true, false) => "write `condition: \"true\"` if it is meant for everybody",
@@ -55,8 +56,7 @@ fn says_so(tree: &Typed) -> bool {
 }
 
 /// The smallest part that decides, in words.
-fn reason(subject: &Subject<'_>, policy: &Checked, applies: bool) -> String {
-    let tree = &policy.tree;
+fn reason(subject: &Subject<'_>, tree: &Typed, applies: bool) -> String {
     let part = deciding(subject, tree, tree.tree.root);
     let source = tree.tree.source(part);
     let value = match constant(subject, tree, part) {

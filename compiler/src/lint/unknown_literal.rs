@@ -1,6 +1,7 @@
 //! Roles, permissions, capabilities and groups that nothing can produce.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mxcp_schemas::diagnostic::{Code, Diagnostic, Severity, Span, closest};
 
@@ -8,6 +9,7 @@ use super::{Known, ProjectLint};
 use crate::cel::Typed;
 use crate::cel::ast::{Binary, ExprId, Kind, Literal};
 use crate::endpoint::Compiled;
+use crate::policy::Read;
 
 pub(super) static LINT: ProjectLint = ProjectLint { code: &CODE, check };
 
@@ -63,34 +65,37 @@ const ATTRIBUTES: [(&str, &[&str]); 4] = [
 /// How often a word stands elsewhere before another that is nearly it is suspicious.
 const OFTEN: usize = 2;
 
-/// A word in a condition.
-struct Use<'a> {
-    endpoint: &'a Compiled,
+/// A text that a condition compares an attribute of the caller with.
+#[derive(Debug, Clone)]
+pub(crate) struct Word {
     attribute: &'static str,
-    word: String,
+    text: String,
     span: Span,
 }
 
 fn check(endpoints: &[Compiled], known: &Known) -> Vec<Diagnostic> {
-    let uses: Vec<Use<'_>> = endpoints.iter().flat_map(uses).collect();
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for one in &uses {
-        *counts.entry((one.attribute, &one.word)).or_default() += 1;
+    for word in endpoints.iter().flat_map(|endpoint| &endpoint.words) {
+        *counts.entry((word.attribute, &word.text)).or_default() += 1;
     }
-    uses.iter().filter_map(|one| judge(one, known, &counts)).collect()
+    let judged = |endpoint: &Compiled| -> Vec<Diagnostic> {
+        let words = endpoint.words.iter();
+        words.filter_map(|word| judge(&endpoint.file, word, known, &counts)).collect()
+    };
+    endpoints.iter().flat_map(judged).collect()
 }
 
 fn judge(
-    one: &Use<'_>,
+    file: &Arc<str>,
+    one: &Word,
     known: &Known,
     counts: &BTreeMap<(&str, &str), usize>,
 ) -> Option<Diagnostic> {
     let always =
         ATTRIBUTES.iter().find(|(name, _)| *name == one.attribute).map_or(&[][..], |a| a.1);
-    if always.contains(&one.word.as_str()) {
+    if always.contains(&one.text.as_str()) {
         return None;
     }
-    let file = &one.endpoint.file;
     let singular = match one.attribute {
         "capabilities" => "capability",
         "groups" => "group",
@@ -98,12 +103,12 @@ fn judge(
         _ => "role",
     };
     if let Some((_, words)) = known.0.iter().find(|(name, _)| *name == one.attribute) {
-        if words.contains(&one.word) {
+        if words.contains(&one.text) {
             return None;
         }
-        let message = format!("nothing produces the {singular} `{}`", one.word);
+        let message = format!("nothing produces the {singular} `{}`", one.text);
         let finding = Diagnostic::new(&CODE, file, one.span, message).did_you_mean(
-            &one.word,
+            &one.text,
             words.iter().map(String::as_str).chain(always.iter().copied()),
         );
         let place = if one.attribute == "role" { "roles" } else { one.attribute };
@@ -111,32 +116,29 @@ fn judge(
             finding.help(format!("or declare it in the site file under `policy.{place}`")),
         );
     }
-    if counts.get(&(one.attribute, &one.word)) != Some(&1) {
+    if counts.get(&(one.attribute, &one.text)) != Some(&1) {
         return None;
     }
     let often = counts
         .iter()
         .filter(|((attribute, _), count)| *attribute == one.attribute && **count >= OFTEN)
         .map(|((_, word), _)| *word);
-    let near = closest(&one.word, often.chain(always.iter().copied()))?;
-    let message = format!("no other condition names the {singular} `{}`", one.word);
+    let near = closest(&one.text, often.chain(always.iter().copied()))?;
+    let message = format!("no other condition names the {singular} `{}`", one.text);
     Some(Diagnostic::new(&CODE, file, one.span, message).help(format!("did you mean `{near}`?")))
 }
 
-/// The words that the conditions of an endpoint compare attributes with.
-fn uses(endpoint: &Compiled) -> Vec<Use<'_>> {
-    let mut found = Vec::new();
-    for policy in endpoint.input.iter().chain(&endpoint.output) {
-        let mut words = Vec::new();
-        collect(&policy.tree, &mut words);
-        found.extend(words.into_iter().map(|(attribute, word, id)| Use {
-            endpoint,
-            attribute,
-            word,
-            span: policy.node.locate(&endpoint.text, policy.tree.tree.get(id).range.clone()),
-        }));
-    }
-    found
+/// The words that a condition compares attributes with; the text is that of its file.
+pub(crate) fn words(text: &str, condition: &Read) -> Vec<Word> {
+    let Read { tree, node } = condition;
+    let mut words = Vec::new();
+    collect(tree, &mut words);
+    let placed = words.into_iter().map(|(attribute, word, id)| Word {
+        attribute,
+        text: word,
+        span: node.locate(text, tree.tree.get(id).range.clone()),
+    });
+    placed.collect()
 }
 
 fn collect(tree: &Typed, words: &mut Vec<(&'static str, String, ExprId)>) {

@@ -13,7 +13,7 @@ mod watch;
 use std::sync::atomic::AtomicU8;
 
 use bumpalo::Bump;
-use mxcp_schemas::bundle::code::{InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
+use mxcp_schemas::bundle::code::{FuncId, InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
 
 use crate::datum::{Datum, Instant, Span, Symbol, Text};
 use crate::function::{Call, Function, Order};
@@ -180,7 +180,8 @@ impl Predicate {
     }
 
     fn interpret(&self, inputs: &Inputs<'_>, memory: &[AtomicU8], arena: &Bump) -> Outcome {
-        match Machine::new(self, inputs, memory, MAX_STEPS, arena).run() {
+        let mut machine = Machine::new(self, inputs, memory, MAX_STEPS, arena);
+        match machine.run() {
             Value::Bool(true) => Outcome::True,
             Value::Bool(false) => Outcome::False,
             Value::Error(fault) => Outcome::Error(fault.into()),
@@ -239,6 +240,7 @@ enum Next {
 }
 
 impl<'a> Machine<'a> {
+    #[inline]
     fn new(
         predicate: &'a Predicate,
         inputs: &Inputs<'a>,
@@ -258,12 +260,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn run(mut self) -> Value<'a> {
+    fn run(&mut self) -> Value<'a> {
         if let Err(error) = self.call.spend(self.predicate.code.len() as u64) {
             return error;
         }
         let mut at = 0;
-        while let Some(op) = self.predicate.code.get(at) {
+        let predicate = self.predicate;
+        while let Some(op) = predicate.code.get(at) {
             match self.step(*op, at) {
                 Next::Following => at += 1,
                 Next::To(target) => at = target.0 as usize,
@@ -273,6 +276,10 @@ impl<'a> Machine<'a> {
         self.fail(FailureKind::BadInput, "the code ends without a result")
     }
 
+    /// Does an instruction. Part of the loop over them, which saves its registers once then; whatever
+    /// needs many itself is apart for that reason.
+    #[expect(clippy::inline_always, reason = "a quarter of the time of short conditions")]
+    #[inline(always)]
     fn step(&mut self, op: Op, at: usize) -> Next {
         match op {
             Op::Equal { dst, a, b } => self.compare(dst, a, b, true),
@@ -288,12 +295,10 @@ impl<'a> Machine<'a> {
                 self.done(value)
             }
             Op::Not { dst, src } => {
-                let value = match self.get(src) {
-                    Value::Bool(value) => Value::Bool(!value),
-                    error @ Value::Error(_) => error,
-                    other => self.call.no_overload("!_", &[other]),
-                };
-                self.set(dst, value)
+                if let Some(truth) = self.held_truth(src) {
+                    return self.set(dst, Value::Bool(!truth));
+                }
+                self.negate(dst, src)
             }
             Op::In { dst, a, b } => {
                 if let (Some(Datum::String(text)), Some(Datum::List(list))) =
@@ -303,11 +308,7 @@ impl<'a> Machine<'a> {
                 {
                     return self.set(dst, Value::Bool(found));
                 }
-                let value = match (self.get(a), self.get(b)) {
-                    (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => error,
-                    (a, b) => crate::function::contains(&mut self.call, &[a, b]),
-                };
-                self.set(dst, value)
+                self.contains(dst, a, b)
             }
             Op::Call { dst, function, first, count } => self.invoke(dst, function, first, count),
             Op::Next { iter, key, value, pair, end } => {
@@ -330,6 +331,7 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(never)]
     fn less_common(&mut self, op: Op) -> Next {
         let (dst, value) = match op {
             Op::Select { dst, src, name } => return self.select(dst, src, name),
@@ -346,10 +348,35 @@ impl<'a> Machine<'a> {
         self.set(dst, value)
     }
 
+    #[inline(never)]
+    fn negate(&mut self, dst: Reg, src: Operand) -> Next {
+        let value = match self.get(src) {
+            Value::Bool(value) => Value::Bool(!value),
+            error @ Value::Error(_) => error,
+            other => self.call.no_overload("!_", &[other]),
+        };
+        self.set(dst, value)
+    }
+
+    #[inline(never)]
+    fn contains(&mut self, dst: Reg, a: Operand, b: Operand) -> Next {
+        let value = match (self.get(a), self.get(b)) {
+            (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => error,
+            (a, b) => crate::function::contains(&mut self.call, &[a, b]),
+        };
+        self.set(dst, value)
+    }
+
+    #[inline]
     fn compare(&mut self, dst: Reg, a: Operand, b: Operand, wanted: bool) -> Next {
-        if let Some(same) = self.same_symbol(a, b) {
-            return self.set(dst, Value::Bool(same == wanted));
+        match self.same_symbol(a, b) {
+            Some(same) => self.set(dst, Value::Bool(same == wanted)),
+            None => self.compare_values(dst, a, b, wanted),
         }
+    }
+
+    #[inline(never)]
+    fn compare_values(&mut self, dst: Reg, a: Operand, b: Operand, wanted: bool) -> Next {
         match (self.get(a), self.get(b)) {
             (error @ Value::Error(_), _) | (_, error @ Value::Error(_)) => self.set(dst, error),
             (a, b) => match value::equal_within(&a, &b, self.call.arena, &mut self.call.budget) {
@@ -363,11 +390,17 @@ impl<'a> Machine<'a> {
     }
 
     /// `&&` and `||`: the `decisive` value on either side outweighs an error on the other.
+    #[inline]
     fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: bool) -> Next {
         if let (Some(x), Some(y)) = (self.held_truth(a), self.held_truth(b)) {
             let truth = if decisive { x || y } else { x && y };
             return self.set(dst, Value::Bool(truth));
         }
+        self.logic_of_values(dst, a, b, decisive)
+    }
+
+    #[inline(never)]
+    fn logic_of_values(&mut self, dst: Reg, a: Operand, b: Operand, decisive: bool) -> Next {
         let name = if decisive { "_||_" } else { "_&&_" };
         let value = match (self.get(a), self.get(b)) {
             (Value::Bool(x), _) | (_, Value::Bool(x)) if x == decisive => Value::Bool(decisive),
@@ -379,23 +412,22 @@ impl<'a> Machine<'a> {
         self.set(dst, value)
     }
 
-    fn invoke(
-        &mut self,
-        dst: Reg,
-        function: mxcp_schemas::bundle::code::FuncId,
-        first: u16,
-        count: u8,
-    ) -> Next {
+    #[inline]
+    fn invoke(&mut self, dst: Reg, function: FuncId, first: u16, count: u8) -> Next {
         let predicate = self.predicate;
-        let index = usize::from(function.0);
         let arguments = predicate.argument_slice(first, count);
-        let order = predicate.orders.get(index).copied().flatten();
+        let order = predicate.orders.get(usize::from(function.0)).copied().flatten();
         if let [a, b] = arguments
             && let Some(truth) = self.quick(order, *a, *b)
         {
             return self.set(dst, Value::Bool(truth));
         }
-        let function = predicate.functions.get(index).copied();
+        self.call_function(dst, function, arguments)
+    }
+
+    #[inline(never)]
+    fn call_function(&mut self, dst: Reg, function: FuncId, arguments: &[Operand]) -> Next {
+        let function = self.predicate.functions.get(usize::from(function.0)).copied();
         let value = match arguments {
             [a, b] => self.apply(function, &[self.get(*a), self.get(*b)]),
             [a] => self.apply(function, &[self.get(*a)]),
@@ -410,12 +442,14 @@ impl<'a> Machine<'a> {
         self.set_made(dst, value)
     }
 
+    #[inline]
     fn apply(&mut self, function: Option<&'static Function>, args: &[Value<'a>]) -> Value<'a> {
-        let error = args.iter().find(|arg| matches!(arg, Value::Error(_))).copied();
-        match (error, function) {
-            (Some(error), _) => error,
-            (None, Some(function)) => (function.eval)(&mut self.call, args),
-            (None, None) => self.fail(FailureKind::NoOverload, "an unknown function"),
+        if let Some(error) = args.iter().find(|arg| matches!(arg, Value::Error(_))) {
+            return *error;
+        }
+        match function {
+            Some(function) => (function.eval)(&mut self.call, args),
+            None => self.fail(FailureKind::NoOverload, "an unknown function"),
         }
     }
 
@@ -507,6 +541,7 @@ impl<'a> Machine<'a> {
         if holds { Next::To(to) } else { Next::Following }
     }
 
+    #[inline(never)]
     fn jump_if_error(&mut self, dst: Reg, src: Operand, to: Target) -> Next {
         let error = match self.get(src) {
             Value::Bool(_) => return Next::Following,

@@ -124,7 +124,7 @@ async fn resource(
     }
     let suffix = parts.uri.path().strip_prefix(RESOURCE_METADATA).unwrap_or_default();
     let resource = issuer::resource_of(&visitor);
-    let path = resource.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
+    let path = format!("{}{ENDPOINT}", visitor.base_path());
     let Callers::Known(admission) = &http.callers else {
         return http.nothing_here(visitor.address);
     };

@@ -3,7 +3,7 @@
 
 use mxcp_runtime::auth::jose::algorithm::Algorithm;
 use mxcp_runtime::auth::jose::jwk::KeySet;
-use mxcp_runtime::auth::jose::{Compact, Header};
+use mxcp_runtime::auth::jose::{Compact, Header, JoseError};
 use mxcp_runtime::json;
 use mxcp_tests::identity::signer::{Signer, encode};
 use serde_json::{Value, json};
@@ -211,4 +211,56 @@ fn a_key_that_says_nothing_is_for_all_of_its_type() {
 fn flipped(part: &str) -> String {
     let first = if part.starts_with('A') { 'B' } else { 'A' };
     format!("{first}{}", &part[1..])
+}
+
+/// What Project Wycheproof says is valid and is refused here: shared secrets and P-521, which nothing
+/// accepts, and a token whose algorithm is another one than its key says.
+fn is_refused_on_purpose(key: &Value, token: &str) -> bool {
+    let alg = |text: &str| {
+        let header = mxcp_runtime::auth::jose::decode(text.split('.').next()?)?;
+        let header: Value = serde_json::from_slice(&header).ok()?;
+        Some(header["alg"].as_str()?.to_owned())
+    };
+    key["kty"] == "oct"
+        || key["crv"] == "P-521"
+        || alg(token).is_none_or(|alg| key["alg"].as_str().is_some_and(|only| only != alg))
+}
+
+#[test]
+#[ignore = "MXCP_WYCHEPROOF names a clone of github.com/C2SP/wycheproof"]
+fn wycheproof_json_web_signature() {
+    let folder = std::env::var("MXCP_WYCHEPROOF").expect("the folder of the vectors");
+    let file = std::path::Path::new(&folder).join("testvectors_v1/json_web_signature_test.json");
+    let vectors: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let mut tally = Tally { valid: 0, invalid: 0 };
+    let mut refused = 0;
+    for group in vectors["testGroups"].as_array().unwrap() {
+        // Shared secrets have no public half, and a set that holds a secret holds no key.
+        let key = group.get("public").unwrap_or(&group["private"]);
+        let keys = key_set(key);
+        for test in group["tests"].as_array().unwrap() {
+            let token = test["jws"].as_str().map_or_else(|| test["jws"].to_string(), str::to_owned);
+            let what = format!("{} {}", test["tcId"], test["comment"]);
+            let read = Compact::parse(&token);
+            let accepted = match read.as_ref().map(|token| token.verified(&keys)) {
+                Err(_) | Ok(Err(JoseError::NoKey | JoseError::Signature)) => false,
+                // What is signed is no claims, which is looked at when the signature is right.
+                Ok(Ok(_) | Err(JoseError::Claims(_) | JoseError::Form)) => true,
+                Ok(Err(other)) => panic!("{what}: {other}"),
+            };
+            if test["result"] == "valid" && is_refused_on_purpose(key, &token) {
+                assert!(!accepted, "{what} is not for us");
+                refused += 1;
+                continue;
+            }
+            let expected = match test["result"].as_str() {
+                Some("valid") => TestResult::Valid,
+                Some("invalid") => TestResult::Invalid,
+                _ => TestResult::Acceptable,
+            };
+            tally.judge(&what, expected, accepted);
+        }
+    }
+    println!("{} valid, {} invalid, {refused} refused on purpose", tally.valid, tally.invalid);
+    assert!(tally.valid > 20 && tally.invalid > 300, "too few vectors");
 }

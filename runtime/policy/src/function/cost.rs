@@ -96,15 +96,15 @@ impl Extent {
     }
 
     fn equal_below(&self, other: &Self, depth: u32) -> u64 {
-        if depth > MAX_DEPTH {
-            return 0;
-        }
+        let bytes = self.bytes.min(other.bytes) / BYTES_PER_STEP as u64;
         let items = self.items.min(other.items);
+        if items == 0 || depth > MAX_DEPTH {
+            return bytes;
+        }
         // Keys that were made are looked for one by one, whichever of the two stands first.
         let search = if self.made || other.made { self.items.max(other.items) } else { 0 };
         let each = (1 + search).saturating_add(self.item().equal_below(other.item(), depth + 1));
-        (self.bytes.min(other.bytes) / BYTES_PER_STEP as u64)
-            .saturating_add(items.saturating_mul(each))
+        bytes.saturating_add(items.saturating_mul(each))
     }
 
     /// What asking whether it is in a list or map costs.

@@ -57,7 +57,7 @@ fn two<'a>(
     call: &mut Call<'a>,
     name: &str,
     args: &[Value<'a>],
-    test: fn(&str, &str) -> bool,
+    test: impl Fn(&str, &str) -> bool,
 ) -> Value<'a> {
     let [Value::String(text), Value::String(part)] = args else {
         return call.no_overload(name, args);

@@ -111,8 +111,7 @@ impl<'a> Context<'a> {
         arena: &'a Bump,
         request: bool,
     ) -> Self {
-        let request =
-            if request { arena.alloc(inputs.request_values()).as_ptr() } else { ptr::null() };
+        let request = if request { properties(inputs, arena) } else { ptr::null() };
         let remembers = predicate.parts() > 0 && memory.len() >= usize::from(predicate.parts());
         Self {
             budget: MAX_STEPS - predicate.code.len() as u64,
@@ -155,6 +154,13 @@ impl<'a> Context<'a> {
         // `Native` that it belongs to.
         unsafe { entry(self) }
     }
+}
+
+/// The properties of the request, for the few conditions that read them. Apart, for what it needs on the
+/// stack costs all others as much as their own code.
+#[inline(never)]
+fn properties<'a>(inputs: &Inputs<'a>, arena: &'a Bump) -> *const Value<'a> {
+    arena.alloc(inputs.request_values()).as_ptr()
 }
 
 /// Whether values are laid out as this module says: Rust promises it of enums and structs with a

@@ -76,14 +76,12 @@ pub(super) async fn authenticate(
     }
     let (network, now) = (visitor.network(), issuer.clock.now_s());
     let guesser = format!("{network} {}", given.id);
-    if given.secret.is_some() {
-        issuer.guesses.may_try(&guesser, now)?;
+    let client = issuer.client(&given.id, &network).await?;
+    match given.secret {
+        Some(_) => issuer.guesses.look(&guesser, now, || client.authenticate(&given))?,
+        None => client.authenticate(&given)?,
     }
-    let authenticated = issuer.client(&given.id, &network).await?.authenticate(&given);
-    if given.secret.is_some() && authenticated.is_err() {
-        issuer.guesses.wrong(&guesser, now);
-    }
-    authenticated.map(|()| given.id)
+    Ok(given.id)
 }
 
 impl Asking<'_> {
