@@ -15,7 +15,29 @@ use function::{Catalogue, Effect};
 #[derive(Debug, Default)]
 pub struct DuckProbe {
     /// the database, while it is being opened
-    opening: Mutex<Option<JoinHandle<Result<Opened, DuckError>>>>,
+    opening: Mutex<Option<Opening>>,
+}
+
+type Opening = JoinHandle<Result<Opened, DuckError>>;
+
+impl DuckProbe {
+    /// Puts another database in the place of the one that is being opened.
+    fn replace(&self, opening: Option<Opening>) -> Option<Opening> {
+        let mut place = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *place, opening)
+    }
+}
+
+/// A process must not end while DuckDB begins.
+impl Drop for DuckProbe {
+    fn drop(&mut self) {
+        await_end(self.replace(None));
+    }
+}
+
+/// Waits for a database that nobody will ask.
+fn await_end(opening: Option<Opening>) {
+    drop(opening.map(JoinHandle::join));
 }
 
 /// A database that can be asked.
@@ -38,8 +60,7 @@ impl Opened {
 impl SqlProbe for DuckProbe {
     /// Opens the database meanwhile: a good part of asking about a thousand endpoints.
     fn expect(&self) {
-        let opening = thread::Builder::new().spawn(Opened::new).ok();
-        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = opening;
+        await_end(self.replace(thread::Builder::new().spawn(Opened::new).ok()));
     }
 
     fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
@@ -48,8 +69,7 @@ impl SqlProbe for DuckProbe {
         }
         // Without DuckDB nothing can be said, and nothing is claimed.
         let unknown = vec![Analysis::Unknown; texts.len()];
-        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let opened = match opening {
+        let opened = match self.replace(None) {
             Some(opening) => opening.join().unwrap_or_else(|panic| resume_unwind(panic)),
             None => Opened::new(),
         };

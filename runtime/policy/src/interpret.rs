@@ -6,6 +6,7 @@
 
 mod access;
 mod build;
+mod call;
 mod memory;
 mod stepping;
 mod watch;
@@ -13,10 +14,10 @@ mod watch;
 use std::sync::atomic::AtomicU8;
 
 use bumpalo::Bump;
-use mxcp_schemas::bundle::code::{FuncId, InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
+use mxcp_schemas::bundle::code::{InputId, Op, Operand, Reg, RequestSlot, Slot, Target};
 
-use crate::datum::{Datum, Instant, Span, Symbol, Text};
-use crate::function::{Call, Function, Order};
+use crate::datum::{Datum, Instant, Symbol, Text};
+use crate::function::Call;
 use crate::jit::Verdict;
 use crate::predicate::Predicate;
 use crate::value::{self, Failure, FailureKind, Fault, Str, Value};
@@ -225,12 +226,6 @@ pub(crate) struct Machine<'a> {
     result: Value<'a>,
 }
 
-/// What is compared without a value being made of it.
-enum Plain {
-    Int(i64),
-    Duration(Span),
-}
-
 /// Where control goes after an instruction.
 #[derive(Clone, Copy)]
 enum Next {
@@ -412,75 +407,6 @@ impl<'a> Machine<'a> {
         self.set(dst, value)
     }
 
-    #[inline]
-    fn invoke(&mut self, dst: Reg, function: FuncId, first: u16, count: u8) -> Next {
-        let predicate = self.predicate;
-        let arguments = predicate.argument_slice(first, count);
-        let order = predicate.orders.get(usize::from(function.0)).copied().flatten();
-        if let [a, b] = arguments
-            && let Some(truth) = self.quick(order, *a, *b)
-        {
-            return self.set(dst, Value::Bool(truth));
-        }
-        self.call_function(dst, function, arguments)
-    }
-
-    #[inline(never)]
-    fn call_function(&mut self, dst: Reg, function: FuncId, arguments: &[Operand]) -> Next {
-        let function = self.predicate.functions.get(usize::from(function.0)).copied();
-        let value = match arguments {
-            [a, b] => self.apply(function, &[self.get(*a), self.get(*b)]),
-            [a] => self.apply(function, &[self.get(*a)]),
-            operands => {
-                let args = self.call.arena.alloc_slice_fill_copy(operands.len(), Value::Null);
-                for (arg, operand) in args.iter_mut().zip(operands) {
-                    *arg = self.get(*operand);
-                }
-                self.apply(function, args)
-            }
-        };
-        self.set_made(dst, value)
-    }
-
-    #[inline]
-    fn apply(&mut self, function: Option<&'static Function>, args: &[Value<'a>]) -> Value<'a> {
-        if let Some(error) = args.iter().find(|arg| matches!(arg, Value::Error(_))) {
-            return *error;
-        }
-        match function {
-            Some(function) => (function.eval)(&mut self.call, args),
-            None => self.fail(FailureKind::NoOverload, "an unknown function"),
-        }
-    }
-
-    /// The order of two whole numbers or lengths of time, without making values of them.
-    #[inline]
-    fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<bool> {
-        let order = order?;
-        let ordering = match (self.plain(a)?, self.plain(b)?) {
-            (Plain::Int(a), Plain::Int(b)) => a.cmp(&b),
-            (Plain::Duration(a), Plain::Duration(b)) => a.cmp(&b),
-            _ => return None,
-        };
-        Some(order.holds(ordering))
-    }
-
-    #[inline]
-    fn plain(&self, operand: Operand) -> Option<Plain> {
-        match operand {
-            Operand::Reg(register) => match self.registers.get(usize::from(register.0)) {
-                Some(Value::Int(value)) => Some(Plain::Int(*value)),
-                Some(Value::Duration(span)) => Some(Plain::Duration(*span)),
-                _ => None,
-            },
-            operand => match self.datum(operand) {
-                Some(Datum::Int(value)) => Some(Plain::Int(*value)),
-                Some(Datum::Duration(span)) => Some(Plain::Duration(*span)),
-                _ => None,
-            },
-        }
-    }
-
     /// Whether two texts are the same, where their symbols tell.
     fn same_symbol(&self, a: Operand, b: Operand) -> Option<bool> {
         match (self.symbol(a)?, self.symbol(b)?) {
@@ -589,18 +515,6 @@ impl<'a> Machine<'a> {
             *slot = value;
         }
         Next::Following
-    }
-
-    /// Keeps what a function made. The processor waits when it copies as one what was just written in
-    /// parts, so the parts of common values are copied one by one.
-    #[inline]
-    fn set_made(&mut self, register: Reg, value: Value<'a>) -> Next {
-        match value {
-            Value::Bool(value) => self.set(register, Value::Bool(value)),
-            Value::Int(value) => self.set(register, Value::Int(value)),
-            Value::Duration(span) => self.set(register, Value::Duration(span)),
-            value => self.set(register, value),
-        }
     }
 
     fn fail(&self, kind: FailureKind, message: impl AsRef<str>) -> Value<'a> {
