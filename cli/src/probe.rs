@@ -20,24 +20,12 @@ pub struct DuckProbe {
 
 type Opening = JoinHandle<Result<Opened, DuckError>>;
 
-impl DuckProbe {
-    /// Puts another database in the place of the one that is being opened.
-    fn replace(&self, opening: Option<Opening>) -> Option<Opening> {
-        let mut place = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *place, opening)
-    }
-}
-
 /// A process must not end while DuckDB begins.
 impl Drop for DuckProbe {
     fn drop(&mut self) {
-        await_end(self.replace(None));
+        let opening = self.opening.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(opening.take().map(JoinHandle::join));
     }
-}
-
-/// Waits for a database that nobody will ask.
-fn await_end(opening: Option<Opening>) {
-    drop(opening.map(JoinHandle::join));
 }
 
 /// A database that can be asked.
@@ -60,7 +48,10 @@ impl Opened {
 impl SqlProbe for DuckProbe {
     /// Opens the database meanwhile: a good part of asking about a thousand endpoints.
     fn expect(&self) {
-        await_end(self.replace(thread::Builder::new().spawn(Opened::new).ok()));
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if opening.is_none() {
+            *opening = thread::Builder::new().spawn(Opened::new).ok();
+        }
     }
 
     fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
@@ -69,7 +60,8 @@ impl SqlProbe for DuckProbe {
         }
         // Without DuckDB nothing can be said, and nothing is claimed.
         let unknown = vec![Analysis::Unknown; texts.len()];
-        let opened = match self.replace(None) {
+        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let opened = match opening {
             Some(opening) => opening.join().unwrap_or_else(|panic| resume_unwind(panic)),
             None => Opened::new(),
         };
@@ -181,6 +173,10 @@ fn calling(catalogue: &Catalogue, names: Option<&str>) -> Analysis {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -223,6 +219,31 @@ mod tests {
         assert_eq!(answers, DuckProbe::default().analyse(&texts));
         // Once more, when what was opened is used up.
         assert_eq!(answers, told.analyse(&texts));
+    }
+
+    #[test]
+    fn who_was_told_and_is_not_asked_leaves_no_database_behind() {
+        let opened = |told: &DuckProbe| {
+            let opening = told.opening.lock().unwrap();
+            opening.as_ref().map(|opening| opening.thread().id())
+        };
+        let told = DuckProbe::default();
+        told.expect();
+        let first = opened(&told);
+        assert!(first.is_some());
+        // A second word opens no second database, and nothing to ask asks nothing.
+        told.expect();
+        assert!(told.analyse(&[]).is_empty());
+        assert_eq!(opened(&told), first);
+        let ended = Arc::new(AtomicBool::new(false));
+        let slow = Arc::clone(&ended);
+        *told.opening.lock().unwrap() = Some(thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            slow.store(true, Ordering::SeqCst);
+            Opened::new()
+        }));
+        drop(told);
+        assert!(ended.load(Ordering::SeqCst));
     }
 
     #[test]

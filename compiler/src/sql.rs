@@ -84,7 +84,8 @@ mod tests {
 
 /// DuckDB's own opinion on SQL texts, asked for all endpoints at once.
 pub trait SqlProbe {
-    /// Told as soon as it is known that there will be something to analyse, which other work precedes.
+    /// Told as soon as there may be something to analyse, which other work precedes; there may be nothing
+    /// in the end.
     fn expect(&self) {}
 
     /// One answer per text, in the same order.

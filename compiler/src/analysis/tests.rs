@@ -6,6 +6,7 @@ use bumpalo::Bump;
 use mxcp_policy::datum::{Datum, Instant, Symbols};
 use mxcp_policy::interpret::{Inputs, Outcome, Request};
 use mxcp_policy::predicate::Predicate;
+use mxcp_policy::ty::Ty;
 use mxcp_policy::verify::Layout;
 use mxcp_schemas::bundle::code::Program;
 use mxcp_schemas::document::endpoint;
@@ -309,4 +310,36 @@ fn every_question_about_one_parameter_is_answered_rightly() {
     }
     // What is silent is never wrong: most of these can be decided.
     assert!(said > 110, "{said} questions were answered");
+}
+
+/// Conditions over truth values, and whether the one at `this` takes effect only where another does.
+fn others_cover(texts: &[&str], this: usize) -> Option<bool> {
+    let params = (0..17).map(|n| (format!("p{n}"), Ty::Bool)).collect();
+    let environment = Environment { params, ..Environment::default() };
+    let compiled: Vec<(Program, Typed)> =
+        texts.iter().map(|text| condition(text, &environment).0.unwrap()).collect();
+    let conditions: Vec<Condition<'_>> =
+        compiled.iter().map(|(program, tree)| Condition { tree, program }).collect();
+    let facts = Facts { environment: &environment, parameters: &[], result: None };
+    let all: Vec<usize> = (0..texts.len()).collect();
+    let others: Vec<usize> = all.iter().copied().filter(|at| *at != this).collect();
+    decide(&facts, &conditions).question(&all).unwrap().implies(this, &others)
+}
+
+const PAIRS: [&str; 7] =
+    ["p0 && p1", "p2 && p3", "p4 && p5", "p6 && p7", "p8 && p9", "p10 && p11", "p12 && p13"];
+
+#[test]
+fn what_has_many_worlds_is_decided_where_few_of_them_matter() {
+    // 2^17 worlds, and the first values that are given contradict one another.
+    let decided = [&PAIRS[..], &["p14 && p15", "p14 && p15 && p16"]].concat();
+    assert_eq!(others_cover(&decided, 8), Some(true));
+    assert_eq!(others_cover(&decided, 0), Some(false));
+}
+
+#[test]
+fn what_takes_too_many_steps_is_left_open() {
+    // The same the other way round: what contradicts is given its values last.
+    let open = [&["p14 && p15", "p14 && p15 && p16"], &PAIRS[..]].concat();
+    assert_eq!(others_cover(&open, 1), None);
 }

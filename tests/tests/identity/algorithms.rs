@@ -239,16 +239,16 @@ fn wycheproof_json_web_signature() {
         let key = group.get("public").unwrap_or(&group["private"]);
         let keys = key_set(key);
         for test in group["tests"].as_array().unwrap() {
-            let token = test["jws"].as_str().map_or_else(|| test["jws"].to_string(), str::to_owned);
+            let token = test["jws"].as_str().unwrap();
             let what = format!("{} {}", test["tcId"], test["comment"]);
-            let read = Compact::parse(&token);
+            let read = Compact::parse(token);
             let accepted = match read.as_ref().map(|token| token.verified(&keys)) {
                 Err(_) | Ok(Err(JoseError::NoKey | JoseError::Signature)) => false,
                 // What is signed is no claims, which is looked at when the signature is right.
                 Ok(Ok(_) | Err(JoseError::Claims(_) | JoseError::Form)) => true,
                 Ok(Err(other)) => panic!("{what}: {other}"),
             };
-            if test["result"] == "valid" && is_refused_on_purpose(key, &token) {
+            if test["result"] == "valid" && is_refused_on_purpose(key, token) {
                 assert!(!accepted, "{what} is not for us");
                 refused += 1;
                 continue;
@@ -261,6 +261,6 @@ fn wycheproof_json_web_signature() {
             tally.judge(&what, expected, accepted);
         }
     }
-    println!("{} valid, {} invalid, {refused} refused on purpose", tally.valid, tally.invalid);
-    assert!(tally.valid > 20 && tally.invalid > 300, "too few vectors");
+    // Those of the commit that the nightly job takes.
+    assert_eq!((tally.valid, tally.invalid, refused), (32, 355, 14));
 }

@@ -100,8 +100,9 @@ pub(crate) async fn refresh(
     name: &'static str,
     now: i64,
 ) -> Refreshed {
-    let job =
-        move |desk: &Desk<'_>| desk.refresh(&Digest::of(token), "client", |_| Ok(pair(name)), now);
+    let job = move |desk: &Desk<'_>| {
+        desk.refresh(&Digest::of(token), "client", |_| Ok(Some(pair(name))), now)
+    };
     store.write(job).await.unwrap()
 }
 
@@ -171,8 +172,9 @@ pub(crate) async fn a_predecessor_is_good_for_a_minute_and_for_its_client(place:
     let store = place.open().await;
     begin(&store, "g", "code").await;
     redeem(&store, "code", "0", NOW).await;
-    let thief =
-        |desk: &Desk<'_>| desk.refresh(&Digest::of("refresh-0"), "thief", |_| Ok(pair("x")), NOW);
+    let thief = |desk: &Desk<'_>| {
+        desk.refresh(&Digest::of("refresh-0"), "thief", |_| Ok(Some(pair("x"))), NOW)
+    };
     assert_eq!(store.write(thief).await.unwrap(), Refreshed::Mismatch);
     refresh(&store, "refresh-0", "1", NOW).await;
     assert_eq!(store.write(thief).await.unwrap(), Refreshed::Mismatch);
@@ -309,7 +311,7 @@ pub(crate) async fn all_who_bring_one_refresh_token_get_the_same_successor(place
         let store = if i % 2 == 0 { here.clone() } else { there.clone() };
         let name = format!("try-{i}");
         let job = move |desk: &Desk<'_>| {
-            desk.refresh(&Digest::of("refresh-0"), "client", |_| Ok(pair(&name)), NOW)
+            desk.refresh(&Digest::of("refresh-0"), "client", |_| Ok(Some(pair(&name))), NOW)
         };
         tokio::spawn(async move { store.write(job).await.unwrap() })
     });

@@ -99,8 +99,14 @@ mod tests {
     #[test]
     fn guesses_at_once_are_as_many_as_guesses_one_by_one() {
         let guesses = Guesses::default();
+        // Long enough for all to be at it at once, if they could.
+        let slow = || {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            Err(OAuthError::invalid_client("no"))
+        };
+        let is_looked_at = |_: &usize| guesses.look("a", 0, slow).unwrap_err().status == 401;
         let looked_at = std::thread::scope(|scope| {
-            let guess = || (0..100).filter(|_| wrong(&guesses, "a", 0) == 401).count();
+            let guess = || (0..100).filter(is_looked_at).count();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(guess)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
         });

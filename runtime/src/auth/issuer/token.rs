@@ -19,7 +19,7 @@ use super::reply::{OAuthError, add, json_response};
 use crate::audit::AuthStep;
 use crate::auth::constant::is_equal;
 use crate::auth::secret::{Digest, NoRandom, fresh};
-use crate::auth::store::{Ended, Pair, Redeemed, Refreshed, StoreError};
+use crate::auth::store::{Ended, Pair, Redeemed, Refreshed};
 use crate::transport::visitor::Visitor;
 
 /// Seconds that an access token is good for.
@@ -148,36 +148,19 @@ impl Asking<'_> {
             .store
             .write(move |desk| {
                 let row = desk.grant_behind(&token, naming, now)?;
-                let mut beyond = false;
                 let make = |granted: Vec<String>| {
-                    let scopes = match narrowed {
-                        // As with the first request, what nobody defined is left out. Nothing beyond the
-                        // grant can be asked for (RFC 6749 §6), and asking spends no token.
-                        Some(asked) => {
-                            let had = |scope: &String| granted.contains(scope);
-                            let kept: Vec<String> =
-                                asked.iter().filter(|s| had(s)).cloned().collect();
-                            beyond = asked.iter().any(|s| defined.contains(s) && !had(s))
-                                || (kept.is_empty() && !granted.is_empty());
-                            kept
-                        }
-                        None => granted,
-                    };
-                    if beyond {
-                        return Err(StoreError::Row("scope"));
-                    }
-                    pair(scopes, true, now).map_err(Into::into)
+                    let Some(asked) = narrowed else { return Ok(Some(pair(granted, true, now)?)) };
+                    // As with the first request, what nobody defined is left out. Nothing beyond the grant
+                    // can be asked for (RFC 6749 §6), and asking spends no token.
+                    let had = |scope: &String| granted.contains(scope);
+                    let kept: Vec<String> = asked.iter().filter(|s| had(s)).cloned().collect();
+                    let beyond = asked.iter().any(|s| defined.contains(s) && !had(s))
+                        || (kept.is_empty() && !granted.is_empty());
+                    Ok(if beyond { None } else { Some(pair(kept, true, now)?) })
                 };
-                match desk.refresh(&token, &client_id, make, now) {
-                    Err(_) if beyond => Ok((None, row)),
-                    refreshed => Ok((Some(refreshed?), row)),
-                }
+                Ok((desk.refresh(&token, &client_id, make, now)?, row))
             })
             .await?;
-        let Some(refreshed) = refreshed else {
-            let text = "a scope is asked for that was not granted";
-            return Err(OAuthError::new("invalid_scope", text));
-        };
         match refreshed {
             Refreshed::Done { grant_id, pair, replayed } => {
                 let reason = replayed.then_some("the same again");
@@ -188,6 +171,10 @@ impl Asking<'_> {
                 let ended = Ended { id, row: row.map(Box::new) };
                 self.ended(ended, AuthStep::Reused, "refresh_token").await?;
                 Err(OAuthError::invalid_grant("the refresh token was used before"))
+            }
+            Refreshed::Beyond => {
+                let text = "a scope is asked for that was not granted";
+                Err(OAuthError::new("invalid_scope", text))
             }
             Refreshed::Mismatch => {
                 self.refused("refresh_token_mismatch");

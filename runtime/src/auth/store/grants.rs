@@ -129,13 +129,22 @@ impl Desk<'_> {
     /// # Errors
     /// See [`StoreError`].
     pub fn end_known(&self, id: &str, naming: Naming, now: i64) -> Result<Ended, StoreError> {
-        let row = match self.grant(id, naming, now) {
-            // What was encrypted under another key ends all the same.
-            Err(StoreError::Sealed(_)) => None,
-            row => row?.map(Box::new),
-        };
+        let row = self.readable_grant(id, naming, now)?.map(Box::new);
         self.end_grant(id)?;
         Ok(Ended { id: id.to_owned(), row })
+    }
+
+    /// A grant, unless it ended or was encrypted under another key: that one is as good as gone.
+    pub(super) fn readable_grant(
+        &self,
+        id: &str,
+        naming: Naming,
+        now: i64,
+    ) -> Result<Option<GrantRow>, StoreError> {
+        match self.grant(id, naming, now) {
+            Err(StoreError::Sealed(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// A grant, unless it ended.

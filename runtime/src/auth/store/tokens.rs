@@ -79,6 +79,8 @@ pub enum Refreshed {
     Unknown,
     /// it is another client's
     Mismatch,
+    /// no successor is made for what was asked; the token is still good
+    Beyond,
     /// it was used before; the grant has ended
     Reused {
         /// that grant
@@ -184,7 +186,8 @@ impl Desk<'_> {
         Ok(Redeemed::Done { grant_id, scopes: pair.scopes })
     }
 
-    /// Exchanges a refresh token for a successor that `make` makes for what the grant allows.
+    /// Exchanges a refresh token for a successor that `make` makes for what the grant allows, or makes
+    /// none if more is asked for.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -192,7 +195,7 @@ impl Desk<'_> {
         &self,
         token: &Digest,
         client_id: &str,
-        make: impl FnOnce(Vec<String>) -> Result<Pair, StoreError>,
+        make: impl FnOnce(Vec<String>) -> Result<Option<Pair>, StoreError>,
         now: i64,
     ) -> Result<Refreshed, StoreError> {
         let Some(row) = self.refresh_row(token, now)? else { return Ok(Refreshed::Unknown) };
@@ -209,7 +212,7 @@ impl Desk<'_> {
                 }
             };
         }
-        let pair = make(split(&row.scopes))?;
+        let Some(pair) = make(split(&row.scopes))? else { return Ok(Refreshed::Beyond) };
         self.add_pair(&grant_id, &pair)?;
         self.rotate(token, &pair, now)?;
         Ok(Refreshed::Done { grant_id, pair, replayed: false })
@@ -364,11 +367,9 @@ impl Desk<'_> {
             values![digest],
             |row| row.text(0),
         )?;
-        let Some(id) = id else { return Ok(None) };
-        match self.grant(&id, naming, now) {
-            // What was encrypted under another key is as good as gone.
-            Err(StoreError::Sealed(_)) => Ok(None),
-            found => found,
+        match id {
+            Some(id) => self.readable_grant(&id, naming, now),
+            None => Ok(None),
         }
     }
 
