@@ -182,7 +182,12 @@ impl Predicate {
 
     fn interpret(&self, inputs: &Inputs<'_>, memory: &[AtomicU8], arena: &Bump) -> Outcome {
         let mut machine = Machine::new(self, inputs, memory, MAX_STEPS, arena);
-        match machine.run() {
+        match machine.end() {
+            End::Truth(true) => return Outcome::True,
+            End::Truth(false) => return Outcome::False,
+            End::Value => {}
+        }
+        match machine.result {
             Value::Bool(true) => Outcome::True,
             Value::Bool(false) => Outcome::False,
             Value::Error(fault) => Outcome::Error(fault.into()),
@@ -231,7 +236,16 @@ pub(crate) struct Machine<'a> {
 enum Next {
     Following,
     To(Target),
-    Done,
+    Done(End),
+}
+
+/// What an evaluation has come to. A truth value is told as such: the processor would wait if it were
+/// copied from the register that it was just written to.
+#[derive(Clone, Copy)]
+enum End {
+    Truth(bool),
+    /// the machine's result
+    Value,
 }
 
 impl<'a> Machine<'a> {
@@ -256,8 +270,16 @@ impl<'a> Machine<'a> {
     }
 
     fn run(&mut self) -> Value<'a> {
+        match self.end() {
+            End::Truth(truth) => Value::Bool(truth),
+            End::Value => self.result,
+        }
+    }
+
+    fn end(&mut self) -> End {
         if let Err(error) = self.call.spend(self.predicate.code.len() as u64) {
-            return error;
+            self.result = error;
+            return End::Value;
         }
         let mut at = 0;
         let predicate = self.predicate;
@@ -265,10 +287,11 @@ impl<'a> Machine<'a> {
             match self.step(*op, at) {
                 Next::Following => at += 1,
                 Next::To(target) => at = target.0 as usize,
-                Next::Done => return self.result,
+                Next::Done(end) => return end,
             }
         }
-        self.fail(FailureKind::BadInput, "the code ends without a result")
+        self.result = self.fail(FailureKind::BadInput, "the code ends without a result");
+        End::Value
     }
 
     /// Does an instruction. Part of the loop over them, which saves its registers once then; whatever
@@ -285,10 +308,13 @@ impl<'a> Machine<'a> {
             Op::JumpIfFalse { cond, to } => self.jump_if(cond, false, to),
             Op::JumpIfError { dst, src, to } => self.jump_if_error(dst, src, to),
             Op::Jump { to } | Op::Repeat { head: to } => Next::To(to),
-            Op::Return { src } => {
-                let value = self.get(src);
-                self.done(value)
-            }
+            Op::Return { src } => match self.held_truth(src) {
+                Some(truth) => Next::Done(End::Truth(truth)),
+                None => {
+                    let value = self.get(src);
+                    self.done(value)
+                }
+            },
             Op::Not { dst, src } => {
                 if let Some(truth) = self.held_truth(src) {
                     return self.set(dst, Value::Bool(!truth));
@@ -506,7 +532,7 @@ impl<'a> Machine<'a> {
 
     fn done(&mut self, value: Value<'a>) -> Next {
         self.result = value;
-        Next::Done
+        Next::Done(End::Value)
     }
 
     #[inline]

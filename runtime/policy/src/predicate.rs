@@ -8,7 +8,7 @@ use mxcp_schemas::bundle::code::{
 };
 
 use crate::datum::{Datum, Instant, List, Span, Symbol, Symbols};
-use crate::function::{self, Function, Lowering, Order, TextTest};
+use crate::function::{self, Function, Lowering, TextTest};
 use crate::interpret::Watch;
 use crate::jit::Native;
 use crate::value::{Str, Value};
@@ -24,7 +24,7 @@ pub struct Predicate {
     arguments: Box<[Operand]>,
     pub(crate) functions: Vec<&'static Function>,
     /// for each function the order that it is, if it is one
-    pub(crate) orders: Vec<Option<Order>>,
+    pub(crate) lowerings: Vec<Option<Lowering>>,
     pub(crate) patterns: Vec<(Box<str>, regex::Regex)>,
     /// how many things are built or walked
     pub(crate) works: usize,
@@ -90,7 +90,7 @@ impl Predicate {
             code: program.code.as_slice().into(),
             arguments: program.arguments.as_slice().into(),
             kinds: program.kinds.as_slice().into(),
-            orders: functions.iter().map(|function| order_of(function)).collect(),
+            lowerings: functions.iter().map(|function| function.lowering).collect(),
             functions,
             patterns,
             works,
@@ -164,6 +164,18 @@ impl Predicate {
     /// The number of what a register builds or walks.
     pub(crate) fn work(&self, register: Reg) -> Option<usize> {
         self.work_of.get(usize::from(register.0)).copied().flatten().map(usize::from)
+    }
+
+    /// The instructions that are in loops, heads included.
+    pub(crate) fn repeated(&self) -> impl Iterator<Item = usize> {
+        let mut all: Vec<usize> = self
+            .weights
+            .iter()
+            .flat_map(|(head, weight)| *head as usize..(*head + *weight) as usize)
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter()
     }
 
     /// The steps of the body of the loop that has its head at an instruction.
@@ -254,14 +266,6 @@ fn weights(program: &Program) -> Box<[(u32, u32)]> {
         }
     }
     ends.into_iter().collect()
-}
-
-/// The order that a function is, if it is one.
-const fn order_of(function: &Function) -> Option<Order> {
-    match function.lowering {
-        Some(Lowering::Order(order)) => Some(order),
-        _ => None,
-    }
 }
 
 /// Compiles the literals that `matches` is called with.

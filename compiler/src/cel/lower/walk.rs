@@ -12,10 +12,11 @@
 //! done:
 //! ```
 
+use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::{Const, ConstId, Kind as Hint, Op, Operand, Reg, Target};
 
 use super::super::ast::{Binary, Comprehension, ExprId, Kind};
-use super::{Effort, Lowering};
+use super::{Effort, Lowering, hint};
 
 /// A loop whose body is being written.
 struct Loop {
@@ -248,7 +249,14 @@ impl Lowering<'_> {
         let head = self.here();
         let pair = variables.len() == 2;
         let (key, value) = if pair { (first, second) } else { (second, first) };
-        let next = self.jump(id, |end| Op::Next { iter, key, value, pair, end });
+        let next = self.code.len();
+        let end = Target(u32::MAX);
+        // What is made here is an element.
+        self.op_of(
+            id,
+            hint_of_elements(self.typed.ty(over)),
+            Op::Next { iter, key, value, pair, end },
+        );
         for (name, register) in variables.iter().zip([first, second]) {
             self.locals.push((name.clone(), register));
         }
@@ -273,6 +281,15 @@ impl Lowering<'_> {
         self.land(begun.next);
         finish(self);
         self.land(done);
+    }
+}
+
+/// What is expected of the elements of a list.
+fn hint_of_elements(of: &Ty) -> Hint {
+    match of {
+        Ty::List(element) => hint(element),
+        Ty::Nullable(list) => hint_of_elements(list),
+        _ => Hint::Any,
     }
 }
 

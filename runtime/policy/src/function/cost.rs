@@ -7,6 +7,11 @@ use crate::value::{BYTES_PER_STEP, KEYS_PER_STEP};
 
 /// Bytes that are searched in a step.
 pub const BYTES_PER_SCAN_STEP: usize = 16;
+
+/// The steps of looking through a text.
+pub(crate) const fn scan_steps(text: &str) -> u64 {
+    (text.len() / BYTES_PER_SCAN_STEP) as u64
+}
 /// Bytes of a number, time or other scalar as text, at most.
 const SCALAR_BYTES: u64 = 40;
 /// Bytes of a double as `%s` writes it, at most: all its digits.

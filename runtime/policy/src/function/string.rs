@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{BYTES_PER_SCAN_STEP, Call, Function, Lowering, TextTest, cost, overloads};
+use super::{Call, Function, Lowering, TextTest, cost, overloads};
 use crate::ty::Sig::{Bool, String};
 use crate::value::{FailureKind, Value};
 
@@ -62,7 +62,7 @@ fn two<'a>(
     let [Value::String(text), Value::String(part)] = args else {
         return call.no_overload(name, args);
     };
-    match call.spend((text.text.len() / BYTES_PER_SCAN_STEP) as u64) {
+    match call.spend(cost::scan_steps(text.text)) {
         Ok(()) => Value::Bool(test(text.text, part.text)),
         Err(error) => error,
     }

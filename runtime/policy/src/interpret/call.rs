@@ -4,7 +4,7 @@ use mxcp_schemas::bundle::code::{FuncId, Operand, Reg};
 
 use super::{Machine, Next};
 use crate::datum::{Datum, Span};
-use crate::function::{Function, Order};
+use crate::function::{Function, Lowering, Order, TextTest, scan_steps};
 use crate::value::{FailureKind, Value};
 
 /// What is compared without a value being made of it.
@@ -14,14 +14,15 @@ enum Plain {
 }
 
 impl<'a> Machine<'a> {
-    /// Calls a function; orders of whole numbers and lengths of time are told at once.
+    /// Calls a function; orders of whole numbers and lengths of time, and how texts begin and end, are
+    /// told at once.
     #[inline]
     pub(super) fn invoke(&mut self, dst: Reg, function: FuncId, first: u16, count: u8) -> Next {
         let predicate = self.predicate;
         let arguments = predicate.argument_slice(first, count);
-        let order = predicate.orders.get(usize::from(function.0)).copied().flatten();
+        let lowering = predicate.lowerings.get(usize::from(function.0)).copied().flatten();
         if let [a, b] = arguments
-            && let Some(truth) = self.quick(order, *a, *b)
+            && let Some(truth) = self.quick(lowering, *a, *b)
         {
             return self.set(dst, Value::Bool(truth));
         }
@@ -56,10 +57,35 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The order of two whole numbers or lengths of time, without making values of them.
+    /// What a function says of its arguments without values being made of them.
     #[inline]
-    fn quick(&self, order: Option<Order>, a: Operand, b: Operand) -> Option<bool> {
-        let order = order?;
+    fn quick(&mut self, lowering: Option<Lowering>, a: Operand, b: Operand) -> Option<bool> {
+        match lowering? {
+            Lowering::Order(order) => self.quick_order(order, a, b),
+            Lowering::Text(test) => self.quick_test(test, a, b),
+            Lowering::Arithmetic(_) | Lowering::Size => None,
+        }
+    }
+
+    /// Whether a text begins or ends with another, where both are inputs or constants and the budget
+    /// suffices.
+    #[inline]
+    fn quick_test(&mut self, test: TextTest, a: Operand, b: Operand) -> Option<bool> {
+        let (Datum::String(text), Datum::String(part)) = (self.datum(a)?, self.datum(b)?) else {
+            return None;
+        };
+        let (text, part) = (&*text.text, &*part.text);
+        let told = match test {
+            TextTest::StartsWith => text.starts_with(part),
+            TextTest::EndsWith => text.ends_with(part),
+            TextTest::Contains | TextTest::Matches => return None,
+        };
+        self.call.budget = self.call.budget.checked_sub(scan_steps(text))?;
+        Some(told)
+    }
+
+    #[inline]
+    fn quick_order(&self, order: Order, a: Operand, b: Operand) -> Option<bool> {
         let ordering = match (self.plain(a)?, self.plain(b)?) {
             (Plain::Int(a), Plain::Int(b)) => a.cmp(&b),
             (Plain::Duration(a), Plain::Duration(b)) => a.cmp(&b),

@@ -48,7 +48,7 @@ impl<'a> Machine<'a> {
         let stepped = match self.step(*op, at) {
             Next::Following => Stepped::On,
             Next::To(_) => Stepped::Jump,
-            Next::Done => Stepped::Done,
+            Next::Done(_) => Stepped::Done,
         };
         (stepped, self.call.budget)
     }

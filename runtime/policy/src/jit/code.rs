@@ -45,7 +45,10 @@ impl Drop for Code {
 }
 
 /// A condition that is always unsure.
-unsafe extern "C" fn unsure(_: *mut context::Context<'_>) -> u8 {
+unsafe extern "C" fn unsure(
+    _: *mut context::Context<'_>,
+    _: *const crate::interpret::Inputs<'_>,
+) -> u8 {
     3
 }
 
@@ -82,7 +85,9 @@ impl Making {
             .map_err(|error| JitError::Processor(error.to_string()))?;
         let module = JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()));
         let mut signature = module.make_signature();
-        signature.params.push(AbiParam::new(types::I64));
+        for _context_and_inputs in 0..2 {
+            signature.params.push(AbiParam::new(types::I64));
+        }
         signature.returns.push(AbiParam::new(types::I8));
         Ok(Self {
             context: module.make_context(),

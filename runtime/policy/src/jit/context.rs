@@ -7,21 +7,19 @@ use std::sync::atomic::AtomicU8;
 use bumpalo::Bump;
 
 use crate::datum::{Datum, Instant, List, Members, Symbol, Text};
-use crate::interpret::{Inputs, MAX_STEPS, Machine};
+use crate::interpret::{Inputs, MAX_STEPS, Machine, Request};
 use crate::predicate::Predicate;
 use crate::value::{Str, Value};
 
-/// A compiled condition: 0 false, 1 true, 2 error, anything else unsure.
-pub(super) type Entry = unsafe extern "C" fn(*mut Context<'_>) -> u8;
+/// A compiled condition, which is given what it reads beside its context: 0 false, 1 true, 2 error,
+/// anything else unsure.
+pub(super) type Entry = unsafe extern "C" fn(*mut Context<'_>, *const Inputs<'_>) -> u8;
 
 /// What an evaluation lends to compiled code.
 #[repr(C)]
 pub(crate) struct Context<'a> {
     /// steps left
     pub(super) budget: u64,
-    pub(super) user: *const Datum,
-    pub(super) params: *const Datum,
-    pub(super) response: *const Datum,
     /// one byte for each part, or null where nothing is remembered
     pub(super) memory: *const AtomicU8,
     /// the properties of the request, as values in the order of their slots
@@ -36,14 +34,17 @@ pub(crate) struct Context<'a> {
 }
 
 pub(super) const BUDGET: i32 = offset(offset_of!(Context<'_>, budget));
-pub(super) const USER: i32 = offset(offset_of!(Context<'_>, user));
-pub(super) const PARAMS: i32 = offset(offset_of!(Context<'_>, params));
-pub(super) const RESPONSE: i32 = offset(offset_of!(Context<'_>, response));
 pub(super) const MEMORY: i32 = offset(offset_of!(Context<'_>, memory));
 pub(super) const REQUEST: i32 = offset(offset_of!(Context<'_>, request));
 pub(super) const RESULT: i32 = offset(offset_of!(Context<'_>, result));
-pub(super) const INPUTS: i32 = offset(offset_of!(Context<'_>, inputs));
-/// Where the inputs have the caller as a map.
+
+/// Where the inputs have the attributes of the caller: the address of the first, then their number.
+pub(super) const USER: i32 = offset(offset_of!(Inputs<'_>, user));
+/// Where the inputs have the arguments, likewise.
+pub(super) const PARAMS: i32 = offset(offset_of!(Inputs<'_>, params));
+/// Where the inputs have the address of the result.
+pub(super) const RESPONSE: i32 = offset(offset_of!(Inputs<'_>, response));
+/// Where the inputs have the address of the caller as a map.
 pub(super) const USER_MAP: i32 = offset(offset_of!(Inputs<'_>, user_map));
 
 /// Bytes of a value, and of a datum.
@@ -115,9 +116,6 @@ impl<'a> Context<'a> {
         let remembers = predicate.parts() > 0 && memory.len() >= usize::from(predicate.parts());
         Self {
             budget: MAX_STEPS - predicate.code.len() as u64,
-            user: inputs.user.as_ptr(),
-            params: inputs.params.as_ptr(),
-            response: inputs.response.map_or(ptr::null(), ptr::from_ref),
             memory: if remembers { memory.as_ptr() } else { ptr::null() },
             request,
             result: ptr::null_mut(),
@@ -152,7 +150,7 @@ impl<'a> Context<'a> {
         // SAFETY: `entry` was compiled from the predicate of this context, whose code was verified;
         // the inputs that it reads are there, as `Native::run` has seen; and its memory is kept by the
         // `Native` that it belongs to.
-        unsafe { entry(self) }
+        unsafe { entry(self, self.inputs) }
     }
 }
 
@@ -209,6 +207,26 @@ pub(super) fn holds() -> bool {
         && of_map[1..] == [first, 1]
         && words[1] == 1
         && of_instant[1] == 5
+        && inputs_hold(&[string, list], &[map, instant])
+}
+
+/// Whether inputs have the addresses of what they consist of where this module says.
+fn inputs_hold(some: &[Datum; 2], others: &[Datum; 2]) -> bool {
+    let tool = Text { text: "".into(), symbol: Symbol::Foreign };
+    let time = Instant { seconds: 0, nanos: 0 };
+    let request = Request { time, tool, session_id: None, client_ip: None };
+    let inputs = Inputs {
+        user: some,
+        user_map: &some[1],
+        params: others,
+        response: Some(&others[1]),
+        request: &request,
+    };
+    let expected = [(USER, &some[0]), (USER_MAP, &some[1]), (PARAMS, &others[0])];
+    expected.into_iter().chain([(RESPONSE, &others[1])]).all(|(at, datum)| {
+        let place = ptr::from_ref(&inputs).cast::<u8>().wrapping_offset(at as isize);
+        words_at::<1>(place.cast()) == [ptr::from_ref(datum).addr() as u64]
+    })
 }
 
 /// The half of a symbol that says what is known of a text.

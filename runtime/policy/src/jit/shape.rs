@@ -16,8 +16,8 @@ use crate::predicate::Predicate;
 pub(super) enum Shape {
     /// nothing that is read
     None,
-    /// 0 false, 1 true, 2 error
-    Truth,
+    /// 0 false, 1 true, 2 error, and which of the first two it is seen not to be
+    Truth(Option<bool>),
     /// a whole number
     Int,
     /// a double
@@ -42,6 +42,7 @@ pub(super) type State = Vec<Held>;
 #[derive(Debug)]
 pub(super) struct Shapes {
     pub(super) entries: BTreeMap<usize, State>,
+    live: Live,
 }
 
 impl Shapes {
@@ -53,10 +54,15 @@ impl Shapes {
             let mut pass = Pass { predicate, live: &live, entries: entries.clone() };
             pass.run();
             if pass.entries == entries {
-                return Self { entries };
+                return Self { entries, live };
             }
             entries = pass.entries;
         }
+    }
+
+    /// Whether a register is read at an instruction or later.
+    pub(super) fn is_live(&self, at: usize, register: Reg) -> bool {
+        self.live.is_live(at, usize::from(register.0))
     }
 }
 
@@ -115,10 +121,18 @@ fn join(known: Held, other: Held) -> Held {
         // What is not written on one way is not read afterwards: that was verified.
         ((Shape::None, _), _) | (_, (Shape::None, _)) => (Shape::None, Kind::Any),
         ((a, x), (b, y)) => {
-            (if a == b { a } else { Shape::Home }, if x == y { x } else { Kind::Any })
+            let shape = match (a, b) {
+                (a, b) if a == b => a,
+                (Shape::Truth(_), Shape::Truth(_)) => TRUTH,
+                _ => Shape::Home,
+            };
+            (shape, if x == y { x } else { Kind::Any })
         }
     }
 }
+
+/// A truth value of which nothing is known.
+pub(super) const TRUTH: Shape = Shape::Truth(None);
 
 /// Whether control can arrive at an instruction by a jump.
 pub(super) fn targets_contain(predicate: &Predicate, at: usize) -> bool {
@@ -136,7 +150,7 @@ pub(super) fn edges(op: Op, before: &State, after: &State) -> Vec<(Target, State
         Op::Jump { to } | Op::Repeat { head: to } => vec![(to, after.clone())],
         Op::JumpIfTrue { to, .. } | Op::JumpIfFalse { to, .. } => vec![(to, before.clone())],
         Op::JumpIfError { dst, to, .. } | Op::Recall { dst, end: to, .. } => {
-            vec![(to, with(dst, (Shape::Truth, Kind::Bool)))]
+            vec![(to, with(dst, (TRUTH, Kind::Bool)))]
         }
         // What cannot be walked leaves the code where it is walked here.
         Op::Iterate { iter, end, .. } if is(after, iter, Shape::Work) => {
@@ -150,9 +164,12 @@ pub(super) fn edges(op: Op, before: &State, after: &State) -> Vec<(Target, State
 /// Applies an instruction; returns whether control can go on to the next one.
 pub(super) fn after(predicate: &Predicate, at: usize, op: Op, state: &mut State) -> bool {
     let kind = predicate.kinds.get(at).copied().unwrap_or(Kind::Any);
-    let truth = (Shape::Truth, Kind::Bool);
+    let truth = (TRUTH, Kind::Bool);
     match op {
         Op::Jump { .. } | Op::Repeat { .. } | Op::Return { .. } => return false,
+        // Who goes on was not what the jump is for.
+        Op::JumpIfTrue { cond: Operand::Reg(tested), .. } => never(state, tested, true),
+        Op::JumpIfFalse { cond: Operand::Reg(tested), .. } => never(state, tested, false),
         Op::Move { dst, src } => {
             let held = of(predicate, state, src);
             set(state, dst, held);
@@ -197,7 +214,7 @@ pub(super) fn after(predicate: &Predicate, at: usize, op: Op, state: &mut State)
                 set(state, key, (if walk { Shape::Int } else { Shape::Home }, Kind::Any));
             }
             // Where both are the same register, it holds the value.
-            set(state, value, (element, Kind::Any));
+            set(state, value, (element, if walk { kind } else { Kind::Any }));
         }
         _ => {}
     }
@@ -232,7 +249,7 @@ fn called(
         (Some(Lowering::Size), Kind::Int) if args.len() == 1 && texts(predicate, state, args) => {
             (Shape::Int, Kind::Int)
         }
-        (_, Kind::Bool) => (Shape::Truth, Kind::Bool),
+        (_, Kind::Bool) => (TRUTH, Kind::Bool),
         _ => (Shape::Home, kind),
     }
 }
@@ -251,7 +268,7 @@ pub(super) fn of(predicate: &Predicate, state: &State, operand: Operand) -> Held
             state.get(usize::from(register.0)).copied().unwrap_or((Shape::None, Kind::Any))
         }
         Operand::Const(id) => match predicate.datum(id) {
-            Some(Datum::Bool(_)) => (Shape::Truth, Kind::Bool),
+            Some(Datum::Bool(value)) => (Shape::Truth(Some(!value)), Kind::Bool),
             Some(Datum::Int(_)) => (Shape::Int, Kind::Int),
             Some(Datum::Double(_)) => (Shape::Double, Kind::Double),
             Some(Datum::String(_)) => (Shape::Data, Kind::String),
@@ -280,6 +297,13 @@ fn is(state: &State, register: Reg, shape: Shape) -> bool {
     state.get(usize::from(register.0)).is_some_and(|(held, _)| *held == shape)
 }
 
+/// Notes what a truth value is seen not to be.
+fn never(state: &mut State, register: Reg, value: bool) {
+    if let Some((Shape::Truth(never), _)) = state.get_mut(usize::from(register.0)) {
+        *never = Some(value);
+    }
+}
+
 pub(super) fn set(state: &mut State, register: Reg, held: Held) {
     if let Some(slot) = state.get_mut(usize::from(register.0)) {
         *slot = held;
@@ -287,6 +311,7 @@ pub(super) fn set(state: &mut State, register: Reg, held: Held) {
 }
 
 /// Which registers are read later, for each instruction.
+#[derive(Debug)]
 struct Live {
     words: usize,
     sets: Vec<u64>,

@@ -6,6 +6,7 @@
 
 mod compare;
 mod flow;
+mod logic;
 mod number;
 mod set;
 mod text;
@@ -46,7 +47,7 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
-    let context = builder.block_params(entry)[0];
+    let (context, given) = (builder.block_params(entry)[0], builder.block_params(entry)[1]);
     let bail = builder.create_block();
     builder.set_cold_block(bail);
     let registers = usize::from(predicate.registers);
@@ -58,12 +59,12 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
     let doubles = variable(builder, types::F64);
     let ends = variable(builder, types::I64);
     let counts = variable(builder, types::I64);
-    let budget = builder.declare_var(types::I64);
     let mut writer = Writer {
         state: vec![(Shape::None, mxcp_schemas::bundle::code::Kind::Any); registers],
         b: builder,
         predicate,
         context,
+        given,
         bail,
         leaves,
         blocks: BTreeMap::new(),
@@ -75,14 +76,15 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
         counts,
         frame: None,
         signatures: BTreeMap::new(),
-        budget,
         inputs: Vec::new(),
+        bases: BTreeMap::new(),
         data: BTreeMap::new(),
         proved: BTreeMap::new(),
-        made: None,
+        ahead: None,
         plain: BTreeSet::new(),
-        decided: BTreeMap::new(),
-        spans: BTreeMap::new(),
+        never: BTreeMap::new(),
+        bodies: BTreeMap::new(),
+        hints: BTreeMap::new(),
     };
     writer.all();
 }
@@ -151,6 +153,8 @@ struct Writer<'w, 'b, 'p> {
     b: &'w mut FunctionBuilder<'b>,
     predicate: &'p Predicate,
     context: Value,
+    /// the address of what the condition reads
+    given: Value,
     /// leaves the code, unsure
     bail: Block,
     leaves: Leaves,
@@ -166,22 +170,24 @@ struct Writer<'w, 'b, 'p> {
     counts: Vec<Variable>,
     frame: Option<StackSlot>,
     signatures: BTreeMap<usize, SigRef>,
-    /// the steps that are left; in the context while a helper runs that spends some
-    budget: Variable,
     /// where the inputs are
     inputs: Vec<Held>,
+    /// where the first of each kind of them is, by the place of its address
+    bases: BTreeMap<i32, Value>,
     /// the addresses that are those of data, with the tag where that is known now
     data: BTreeMap<Value, Option<u8>>,
     /// the tags that were tested on the way here
     proved: BTreeMap<Value, u8>,
-    /// seconds and nanoseconds of what the last instruction made, and the address of its home once
-    /// that is read
-    made: Option<(Reg, [Value; 2])>,
+    /// what an instruction leaves that was written together with the one before it
+    ahead: Option<(usize, Value)>,
     /// truth values that are no errors
     plain: BTreeSet<Value>,
-    /// what truth values were seen to be on the way here
-    decided: BTreeMap<Value, i64>,
-    spans: BTreeMap<Value, [Value; 2]>,
+    /// what truth values were seen not to be on the way here, 0 or 1
+    never: BTreeMap<Value, i64>,
+    /// where the bodies of loops begin that walk a list
+    bodies: BTreeMap<usize, Block>,
+    /// how far into a map the field was found last time, for each instruction that is done again and again
+    hints: BTreeMap<usize, Variable>,
 }
 
 /// Memory that code may have written, or that is there only after a test.
@@ -192,9 +198,8 @@ const INPUT: MemFlagsData = MemFlagsData::trusted().with_readonly().with_can_mov
 
 impl Writer<'_, '_, '_> {
     fn all(&mut self) {
-        let budget = self.b.ins().load(types::I64, MEMORY, self.context, BUDGET);
-        self.b.def_var(self.budget, budget);
         self.inputs = self.predicate.inputs().iter().map(|input| self.locate(input.slot)).collect();
+        self.declare_hints();
         if flow::stepped(self.predicate, self.shapes).next().is_some() {
             let frame = self.home_of(Reg(0));
             self.call(helper::begin as *const () as usize, &[frame]);
@@ -220,19 +225,14 @@ impl Writer<'_, '_, '_> {
                 self.state.clone_from(entry);
                 // Not all ways that lead here have seen the same.
                 self.proved.clear();
-                self.decided.clear();
-                self.made = None;
+                self.never.clear();
                 reachable = true;
             }
             if !reachable {
                 continue;
             }
             let before = self.state.clone();
-            let made = self.made;
             self.instruction(at, *op);
-            if self.made == made {
-                self.made = None;
-            }
             let mut next = before;
             reachable = shape::after(self.predicate, at, *op, &mut next);
             self.state = next;
@@ -258,8 +258,8 @@ impl Writer<'_, '_, '_> {
                 let negated = self.negate(truth);
                 self.put(dst, Held::Truth(negated));
             }
-            Op::And { dst, a, b } => self.logic(dst, a, b, 0),
-            Op::Or { dst, a, b } => self.logic(dst, a, b, 1),
+            Op::And { dst, a, b } => self.logic(at, dst, [a, b], 0),
+            Op::Or { dst, a, b } => self.logic(at, dst, [a, b], 1),
             Op::Equal { dst, a, b } => {
                 let same = self.equal(a, b);
                 self.put(dst, Held::Truth(same));
@@ -297,42 +297,10 @@ impl Writer<'_, '_, '_> {
         }
     }
 
-    /// `&&` and `||`. The code for errors is the largest, so of two values that do not decide, the
-    /// larger is the result.
-    fn logic(&mut self, dst: Reg, a: Operand, b: Operand, decisive: i64) {
-        let (a, b) = (self.truth(a), self.truth(b));
-        let result = if self.decided.get(&a) == Some(&(1 - decisive)) {
-            b
-        } else if self.plain.contains(&a) && self.plain.contains(&b) {
-            let both = if decisive == 0 { self.b.ins().band(a, b) } else { self.b.ins().bor(a, b) };
-            self.plain.insert(both);
-            both
-        } else {
-            let decides_a = self.b.ins().icmp_imm_u(IntCC::Equal, a, decisive);
-            let decides_b = self.b.ins().icmp_imm_u(IntCC::Equal, b, decisive);
-            let decided = self.b.ins().bor(decides_a, decides_b);
-            let larger = self.b.ins().umax(a, b);
-            let decisive = self.b.ins().iconst(types::I8, decisive);
-            self.b.ins().select(decided, decisive, larger)
-        };
-        self.put(dst, Held::Truth(result));
-    }
-
-    /// `!` of a truth value; an error stays one.
-    fn negate(&mut self, truth: Value) -> Value {
-        let one = self.b.ins().iconst(types::I8, 1);
-        let flipped = self.b.ins().bxor(truth, one);
-        if self.plain.contains(&truth) {
-            self.plain.insert(flipped);
-            return flipped;
-        }
-        let failed = self.b.ins().icmp_imm_u(IntCC::Equal, truth, 2);
-        self.b.ins().select(failed, truth, flipped)
-    }
-
     /// A function that has instructions for operands of these types; whether it was written.
     fn in_place(
         &mut self,
+        at: usize,
         called: &'static Function,
         dst: Reg,
         result: Shape,
@@ -348,13 +316,13 @@ impl Writer<'_, '_, '_> {
                 Held::Double(self.double_arithmetic(of, args))
             }
             (Lowering::Arithmetic(Arithmetic::Subtract), Shape::Home, [a, b]) => {
-                return self.time_between(dst, *a, *b);
+                return self.time_between(at, dst, *a, *b);
             }
-            (Lowering::Order(order), Shape::Truth, [a, b]) => {
+            (Lowering::Order(order), Shape::Truth(_), [a, b]) => {
                 let Some(truth) = self.order(order, called, *a, *b) else { return false };
                 Held::Truth(truth)
             }
-            (Lowering::Text(test), Shape::Truth, [a, b]) => {
+            (Lowering::Text(test), Shape::Truth(_), [a, b]) => {
                 let Some(truth) = self.test_of_text(test, *a, *b) else { return false };
                 Held::Truth(truth)
             }
@@ -366,6 +334,11 @@ impl Writer<'_, '_, '_> {
 
     /// A call of a function.
     fn invoke(&mut self, at: usize, dst: Reg, function: FuncId, args: &[Operand]) {
+        if let Some((when, truth)) = self.ahead.take()
+            && when == at
+        {
+            return self.put(dst, Held::Truth(truth));
+        }
         let Some(called) = self.predicate.functions.get(usize::from(function.0)).copied() else {
             return self.leave();
         };
@@ -375,13 +348,13 @@ impl Writer<'_, '_, '_> {
             shape::after(self.predicate, at, op, &mut after);
         }
         let result = after.get(usize::from(dst.0)).map_or(Shape::Home, |(shape, _)| *shape);
-        if self.in_place(called, dst, result, args) {
+        if self.in_place(at, called, dst, result, args) {
             return;
         }
         if args.len() > MAX_ARGUMENTS {
             // The interpreter does it; where a truth value is expected, it is read from its place.
             self.step(at);
-            if result == Shape::Truth {
+            if matches!(result, Shape::Truth(_)) {
                 let home = Held::Home(self.home_of(dst));
                 let truth = self.truth_of(home);
                 self.put(dst, Held::Truth(truth));
@@ -391,17 +364,15 @@ impl Writer<'_, '_, '_> {
         let list = self.argument_list(args);
         let function = self.address(std::ptr::from_ref(called).addr());
         let count = self.b.ins().iconst(types::I64, args.len().cast_signed() as i64);
-        if result == Shape::Truth {
-            let told = self
-                .call_spending(helper::call_truth as *const () as usize, &[function, count, list]);
+        if matches!(result, Shape::Truth(_)) {
+            let told =
+                self.call(helper::call_truth as *const () as usize, &[function, count, list]);
             let truth = self.told(told);
             self.put(dst, Held::Truth(truth));
         } else {
             let home = self.home_of(dst);
-            let told = self.call_spending(
-                helper::call_value as *const () as usize,
-                &[function, count, list, home],
-            );
+            let told =
+                self.call(helper::call_value as *const () as usize, &[function, count, list, home]);
             self.told(told);
         }
     }
@@ -416,33 +387,28 @@ impl Writer<'_, '_, '_> {
         self.b.ins().stack_addr(types::I64, slot, 0)
     }
 
-    /// Calls a helper that takes steps from the budget.
-    fn call_spending(&mut self, address: usize, args: &[Value]) -> Value {
-        let budget = self.b.use_var(self.budget);
-        self.b.ins().store(MEMORY, budget, self.context, BUDGET);
-        let told = self.call(address, args);
-        let left = self.b.ins().load(types::I64, MEMORY, self.context, BUDGET);
-        self.b.def_var(self.budget, left);
-        told
-    }
-
     /// Takes steps from the budget, and leaves the code where there are not enough.
     fn spend(&mut self, steps: Value) {
-        let budget = self.b.use_var(self.budget);
+        let budget = self.b.ins().load(types::I64, MEMORY, self.context, BUDGET);
         let short = self.b.ins().icmp(IntCC::UnsignedLessThan, budget, steps);
         self.leave_if(short);
         let left = self.b.ins().isub(budget, steps);
-        self.b.def_var(self.budget, left);
+        self.b.ins().store(MEMORY, left, self.context, BUDGET);
     }
 
     /// Leaves the code unless values have a tag.
     fn expect(&mut self, all: &[Held], tag: u8) {
-        let Some(guard) = self.guard(all, tag) else { return };
-        let other = self.b.ins().icmp_imm_u(IntCC::Equal, guard, 0);
-        self.leave_if(other);
         for held in all {
-            if let Held::Data(at) = held {
-                self.proved.insert(*at, tag);
+            let (Held::Data(at) | Held::Home(at)) = *held else { continue };
+            if self.known_tag(at) == Some(tag) {
+                continue;
+            }
+            let has = self.has_tag(at, tag);
+            let next = self.b.create_block();
+            self.b.ins().brif(has, next, &[], self.bail, &[]);
+            self.enter(next);
+            if matches!(held, Held::Data(_)) {
+                self.proved.insert(at, tag);
             }
         }
     }
@@ -500,7 +466,7 @@ impl Writer<'_, '_, '_> {
             }
         }
         let at = self.b.ins().iconst(types::I64, at.cast_signed() as i64);
-        let told = self.call_spending(helper::step as *const () as usize, &[at]);
+        let told = self.call(helper::step as *const () as usize, &[at]);
         self.told(told)
     }
 

@@ -11,6 +11,16 @@ use crate::datum::{Datum, Symbol};
 use crate::function::{Function, Order};
 use crate::value::BYTES_PER_STEP;
 
+/// The conditions of an order, for whole numbers and for doubles.
+pub(super) const fn conditions(order: Order) -> (IntCC, FloatCC) {
+    match order {
+        Order::Less => (IntCC::SignedLessThan, FloatCC::LessThan),
+        Order::LessOrEqual => (IntCC::SignedLessThanOrEqual, FloatCC::LessThanOrEqual),
+        Order::Greater => (IntCC::SignedGreaterThan, FloatCC::GreaterThan),
+        Order::GreaterOrEqual => (IntCC::SignedGreaterThanOrEqual, FloatCC::GreaterThanOrEqual),
+    }
+}
+
 impl Writer<'_, '_, '_> {
     /// `a == b`, a truth value.
     pub(super) fn equal(&mut self, a: Operand, b: Operand) -> Value {
@@ -173,12 +183,7 @@ impl Writer<'_, '_, '_> {
         a: Operand,
         b: Operand,
     ) -> Option<Value> {
-        let (whole, double) = match order {
-            Order::Less => (IntCC::SignedLessThan, FloatCC::LessThan),
-            Order::LessOrEqual => (IntCC::SignedLessThanOrEqual, FloatCC::LessThanOrEqual),
-            Order::Greater => (IntCC::SignedGreaterThan, FloatCC::GreaterThan),
-            Order::GreaterOrEqual => (IntCC::SignedGreaterThanOrEqual, FloatCC::GreaterThanOrEqual),
-        };
+        let (whole, double) = conditions(order);
         let wanted = match (self.kind(a), self.kind(b)) {
             (Kind::Any, kind) | (kind, Kind::Any) => kind,
             (x, y) if x == y => x,
@@ -192,7 +197,6 @@ impl Writer<'_, '_, '_> {
             _ => return None,
         };
         let (left, right) = (self.get(a), self.get(b));
-        let guard = self.guard(&[left, right], tag);
         let compare = |this: &mut Self| match wanted {
             Kind::Int => {
                 let (x, y) = (this.word(left), this.word(right));
@@ -209,12 +213,12 @@ impl Writer<'_, '_, '_> {
             this.plain.insert(told);
             told
         };
-        let Some(guard) = guard else { return Some(told(self)) };
         if self.kind(a) == wanted && self.kind(b) == wanted {
             // What is not of its declared type errs, and what that means is the interpreter's to tell.
             self.expect(&[left, right], tag);
             return Some(told(self));
         }
+        let Some(guard) = self.guard(&[left, right], tag) else { return Some(told(self)) };
         let (done, result) = self.truth_block();
         let (fast, slow) = (self.b.create_block(), self.cold_block());
         self.b.ins().brif(guard, fast, &[], slow, &[]);
@@ -225,8 +229,7 @@ impl Writer<'_, '_, '_> {
         let list = self.argument_list(&[a, b]);
         let function = self.address(std::ptr::from_ref(called).addr());
         let count = self.b.ins().iconst(types::I64, 2);
-        let told =
-            self.call_spending(helper::call_truth as *const () as usize, &[function, count, list]);
+        let told = self.call(helper::call_truth as *const () as usize, &[function, count, list]);
         let told = self.told(told);
         self.b.ins().jump(done, &[told.into()]);
         self.enter(done);
@@ -314,7 +317,7 @@ impl Writer<'_, '_, '_> {
     /// Asks a helper about two values.
     pub(super) fn ask(&mut self, address: usize, a: Operand, b: Operand) -> Value {
         let (a, b) = (self.tagged(a), self.tagged(b));
-        let told = self.call_spending(address, &[a, b]);
+        let told = self.call(address, &[a, b]);
         self.told(told)
     }
 }

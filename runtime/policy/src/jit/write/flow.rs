@@ -63,7 +63,8 @@ impl Writer<'_, '_, '_> {
     /// Instructions that move control, and all that the interpreter does.
     pub(super) fn control(&mut self, at: usize, op: Op) {
         match op {
-            Op::Jump { to } | Op::Repeat { head: to } => self.jump(to),
+            Op::Jump { to } => self.jump(to),
+            Op::Repeat { head } => self.repeat(head),
             Op::JumpIfTrue { cond, to } => self.jump_if(cond, 1, to),
             Op::JumpIfFalse { cond, to } => self.jump_if(cond, 0, to),
             Op::JumpIfError { dst, src, to } => {
@@ -99,15 +100,16 @@ impl Writer<'_, '_, '_> {
 
     fn jump_if(&mut self, cond: Operand, wanted: i64, to: Target) {
         let truth = self.truth(cond);
+        if self.never.get(&truth) == Some(&wanted) {
+            return;
+        }
         let holds = self.b.ins().icmp_imm_u(IntCC::Equal, truth, wanted);
         self.branch(holds, to, None);
-        if self.plain.contains(&truth) {
-            self.decided.insert(truth, 1 - wanted);
-        }
+        self.never.insert(truth, wanted);
     }
 
     /// Jumps if a condition holds, after keeping a truth value in a register on that way only.
-    fn branch(&mut self, condition: Value, to: Target, kept: Option<(Reg, Value)>) {
+    pub(super) fn branch(&mut self, condition: Value, to: Target, kept: Option<(Reg, Value)>) {
         let next = self.b.create_block();
         let before = self.state.clone();
         let Some(entry) = self.shapes.entries.get(&(to.0 as usize)) else {
@@ -132,7 +134,7 @@ impl Writer<'_, '_, '_> {
     fn keep(&mut self, kept: Option<(Reg, Value)>) {
         if let Some((register, truth)) = kept {
             self.put(register, Held::Truth(truth));
-            let held = (Shape::Truth, mxcp_schemas::bundle::code::Kind::Bool);
+            let held = (shape::TRUTH, mxcp_schemas::bundle::code::Kind::Bool);
             shape::set(&mut self.state, register, held);
         }
     }
@@ -183,6 +185,7 @@ impl Writer<'_, '_, '_> {
         let items = self.payload(list);
         let flags = self.flags(list);
         let length = self.b.ins().load(types::I64, flags, list, LENGTH);
+        self.pay_for_walk(iter, length);
         let size = self.b.ins().iconst(types::I64, i64::from(SIZE));
         let bytes = self.b.ins().imul(length, size);
         let finish = self.b.ins().iadd(items, bytes);
@@ -193,16 +196,64 @@ impl Writer<'_, '_, '_> {
         self.b.def_var(self.counts[register], zero);
     }
 
-    /// The next element of a list of an input, after the steps of the body are paid.
-    fn next(&mut self, at: usize, iter: Reg, [key, value]: [Reg; 2], pair: bool, end: Target) {
+    /// Pays the steps of all rounds of a loop before the first. That is more than the interpreter takes
+    /// where a loop ends early, so it never lets pass what the interpreter would stop.
+    fn pay_for_walk(&mut self, iter: Reg, length: Value) {
+        let heads = (0_usize..).zip(&self.predicate.code).filter_map(|(at, op)| match op {
+            Op::Next { iter: walked, .. } if *walked == iter => Some(self.predicate.weight(at)),
+            _ => None,
+        });
+        let dearest = heads.max().unwrap_or(0).cast_signed();
+        let weight = self.b.ins().iconst(types::I64, dearest);
+        let steps = self.b.ins().imul(length, weight);
+        self.spend(steps);
+    }
+
+    /// Back to the head of a loop. One that walks a list is left from here, or goes on with its body.
+    fn repeat(&mut self, head: Target) {
+        let at = head.0 as usize;
+        if let Some(Op::Next { iter, end, .. }) = self.predicate.code.get(at)
+            && let Some(entry) = self.shapes.entries.get(&at)
+            && entry[usize::from(iter.0)].0 == Shape::Walk
+        {
+            self.agree(entry);
+            self.state.clone_from(entry);
+            self.leave_walk(*iter, *end);
+            let body = self.body(at);
+            self.b.ins().jump(body, &[]);
+        } else {
+            self.jump(head);
+        }
+    }
+
+    /// Leaves a loop that has walked its list.
+    fn leave_walk(&mut self, iter: Reg, end: Target) {
         let register = usize::from(iter.0);
         let here = self.b.use_var(self.words[register]);
         let finish = self.b.use_var(self.ends[register]);
         let done = self.b.ins().icmp(IntCC::Equal, here, finish);
         self.branch(done, end, None);
-        let weight = self.predicate.weight(at).cast_signed();
-        let weight = self.b.ins().iconst(types::I64, weight);
-        self.spend(weight);
+    }
+
+    /// Where the body of the loop begins that has its head at an instruction.
+    fn body(&mut self, head: usize) -> Block {
+        let made = self.bodies.get(&head).copied();
+        made.unwrap_or_else(|| {
+            let block = self.b.create_block();
+            self.bodies.insert(head, block);
+            block
+        })
+    }
+
+    /// The next element of a list of an input.
+    fn next(&mut self, at: usize, iter: Reg, [key, value]: [Reg; 2], pair: bool, end: Target) {
+        self.leave_walk(iter, end);
+        let body = self.body(at);
+        self.b.ins().jump(body, &[]);
+        // Control comes back here.
+        self.b.switch_to_block(body);
+        let register = usize::from(iter.0);
+        let here = self.b.use_var(self.words[register]);
         let following = self.offset(here, i64::from(SIZE));
         self.b.def_var(self.words[register], following);
         if pair {

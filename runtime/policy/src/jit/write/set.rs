@@ -2,7 +2,8 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder as _, Value, types};
-use mxcp_schemas::bundle::code::{ConstId, Operand, Reg};
+use cranelift_frontend::Variable;
+use mxcp_schemas::bundle::code::{ConstId, Op, Operand, Reg};
 
 use super::super::context::{
     ENTRY, ENTRY_VALUE, FOREIGN, KEY_SYMBOL, KNOWN, LENGTH, MEMBERS, SYMBOL, symbol_bits, tag,
@@ -227,14 +228,14 @@ impl Writer<'_, '_, '_> {
         let src = self.tagged(src);
         let set = self.b.ins().iconst(types::I64, i64::from(set.0));
         let any = self.b.ins().iconst(types::I64, i64::from(any));
-        let told = self.call_spending(helper::quantify as *const () as usize, &[src, set, any]);
+        let told = self.call(helper::quantify as *const () as usize, &[src, set, any]);
         self.told(told)
     }
 
     pub(super) fn select(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {
         match (self.get(src), self.predicate.datum(name)) {
             (Held::Data(map), Some(name)) => {
-                let found = self.field(map, name);
+                let found = self.field(at, map, name);
                 self.put(dst, Held::Data(found));
             }
             _ => {
@@ -243,54 +244,125 @@ impl Writer<'_, '_, '_> {
         }
     }
 
+    /// Declares where loops note how far into a map they have found a field: rows of a result are alike.
+    pub(super) fn declare_hints(&mut self) {
+        for at in self.predicate.repeated() {
+            if let Some(Op::Select { .. }) = self.predicate.code.get(at) {
+                let hint = self.b.declare_var(types::I64);
+                let zero = self.b.ins().iconst(types::I64, 0);
+                self.b.def_var(hint, zero);
+                self.hints.insert(at, hint);
+            }
+        }
+    }
+
     /// The address of a field of a map of the inputs, or of an error. The keys of small maps are
-    /// compared by their symbols, one by one.
-    fn field(&mut self, map: Value, name: &Datum) -> Value {
-        let address = self.address(std::ptr::from_ref(name).addr());
-        let symbol = match name {
-            Datum::String(Text { symbol: symbol @ Symbol::Known(_), .. }) => *symbol,
-            _ => return self.call(helper::field as *const () as usize, &[map, address]),
+    /// compared by their symbols, one by one; in loops the one that had it last time comes first.
+    fn field(&mut self, at: usize, map: Value, name: &Datum) -> Value {
+        let Datum::String(Text { symbol: symbol @ Symbol::Known(_), .. }) = *name else {
+            return self.ask_for_field(map, name);
         };
         let done = self.b.create_block();
         let found = self.b.append_block_param(done, types::I64);
-        let (start, slow, head) = (self.b.create_block(), self.cold_block(), self.b.create_block());
-        let (look, next) = (self.b.create_block(), self.b.create_block());
-        let here = self.b.append_block_param(head, types::I64);
+        let (start, slow, missing) = (self.b.create_block(), self.cold_block(), self.cold_block());
         let is_map = self.has_tag(map, tag::MAP);
-        let missing = self.address(helper::failed().addr());
-        self.b.ins().brif(is_map, start, &[], done, &[missing.into()]);
+        self.b.ins().brif(is_map, start, &[], missing, &[]);
         self.enter(start);
         let first = self.payload(map);
         let flags = self.flags(map);
         let count = self.b.ins().load(types::I64, flags, map, LENGTH);
         let size = self.b.ins().iconst(types::I64, i64::from(ENTRY));
         let bytes = self.b.ins().imul(count, size);
-        let end = self.b.ins().iadd(first, bytes);
+        let hint = self.hints.get(&at).copied();
+        if let Some(hint) = hint {
+            self.look_where_it_was(hint, [first, bytes], symbol, done);
+        }
         let many = self.b.ins().icmp_imm_u(
             IntCC::UnsignedGreaterThan,
             count,
             MAX_SCANNED.cast_signed() as i64,
         );
-        self.b.ins().brif(many, slow, &[], head, &[first.into()]);
+        let scan = self.b.create_block();
+        self.b.ins().brif(many, slow, &[], scan, &[]);
+        self.enter(scan);
+        let end = self.b.ins().iadd(first, bytes);
+        let here = self.scan([first, end], symbol, slow, missing);
+        if let Some(hint) = hint {
+            let skipped = self.b.ins().isub(here, first);
+            self.b.def_var(hint, skipped);
+        }
+        let value = self.offset(here, i64::from(ENTRY_VALUE));
+        self.b.ins().jump(done, &[value.into()]);
+        self.enter(slow);
+        let told = self.ask_for_field(map, name);
+        self.b.ins().jump(done, &[told.into()]);
+        self.enter(missing);
+        let failed = self.address(helper::failed().addr());
+        self.b.ins().jump(done, &[failed.into()]);
+        self.enter(done);
+        found
+    }
+
+    fn ask_for_field(&mut self, map: Value, name: &Datum) -> Value {
+        let name = self.address(std::ptr::from_ref(name).addr());
+        self.call(helper::field as *const () as usize, &[map, name])
+    }
+
+    /// Continues at `done` with the value of the entry that lies as far into a map as the one of that key
+    /// did last time, if it has the key.
+    fn look_where_it_was(
+        &mut self,
+        hint: Variable,
+        [first, bytes]: [Value; 2],
+        symbol: Symbol,
+        done: Block,
+    ) {
+        let (inside, search) = (self.b.create_block(), self.b.create_block());
+        let skipped = self.b.use_var(hint);
+        let within = self.b.ins().icmp(IntCC::UnsignedLessThan, skipped, bytes);
+        self.b.ins().brif(within, inside, &[], search, &[]);
+        self.enter(inside);
+        let entry = self.b.ins().iadd(first, skipped);
+        let key = self.b.ins().load(types::I64, MEMORY, entry, KEY_SYMBOL);
+        let same = self.is_symbol(key, symbol);
+        let value = self.offset(entry, i64::from(ENTRY_VALUE));
+        self.b.ins().brif(same, done, &[value.into()], search, &[]);
+        self.enter(search);
+    }
+
+    /// The address of the entry that has a key, among those between two addresses. Continues at `slow`
+    /// where symbols cannot tell, and at `missing` where there is none.
+    fn scan(
+        &mut self,
+        [first, end]: [Value; 2],
+        symbol: Symbol,
+        slow: Block,
+        missing: Block,
+    ) -> Value {
+        let (head, look) = (self.b.create_block(), self.b.create_block());
+        let (next, there) = (self.b.create_block(), self.b.create_block());
+        let here = self.b.append_block_param(head, types::I64);
+        self.b.ins().jump(head, &[first.into()]);
         self.b.switch_to_block(head);
         let over = self.b.ins().icmp(IntCC::Equal, here, end);
-        self.b.ins().brif(over, done, &[missing.into()], look, &[]);
+        self.b.ins().brif(over, missing, &[], look, &[]);
         self.enter(look);
         let key = self.b.ins().load(types::I64, MEMORY, here, KEY_SYMBOL);
-        let wanted = self.b.ins().iconst(types::I64, symbol_bits(symbol));
-        let same = self.b.ins().icmp(IntCC::Equal, key, wanted);
-        let value = self.offset(here, i64::from(ENTRY_VALUE));
-        self.b.ins().brif(same, done, &[value.into()], next, &[]);
+        let same = self.is_symbol(key, symbol);
+        self.b.ins().brif(same, there, &[], next, &[]);
         self.enter(next);
         let half = self.b.ins().ireduce(types::I32, key);
         let following = self.offset(here, i64::from(ENTRY));
         // A key that was never looked up could be any.
         self.b.ins().brif(half, head, &[following.into()], slow, &[]);
-        self.enter(slow);
-        let told = self.call(helper::field as *const () as usize, &[map, address]);
-        self.b.ins().jump(done, &[told.into()]);
-        self.enter(done);
-        found
+        self.b.seal_block(head);
+        self.enter(there);
+        here
+    }
+
+    fn is_symbol(&mut self, found: Value, symbol: Symbol) -> Value {
+        let wanted = self.b.ins().iconst(types::I64, symbol_bits(symbol));
+        self.b.ins().icmp(IntCC::Equal, found, wanted)
     }
 
     pub(super) fn has(&mut self, at: usize, dst: Reg, src: Operand, name: ConstId) {

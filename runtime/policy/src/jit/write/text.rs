@@ -30,20 +30,16 @@ impl Writer<'_, '_, '_> {
             TextTest::Contains => {
                 let (text, length) = self.text(a)?;
                 let part = self.address(std::ptr::from_ref(literal).addr());
-                let told = self.call_spending(
-                    helper::text_contains as *const () as usize,
-                    &[text, length, part],
-                );
+                let told =
+                    self.call(helper::text_contains as *const () as usize, &[text, length, part]);
                 Some(self.told(told))
             }
             TextTest::Matches => {
                 let (_, regex) = regex?;
                 let (text, length) = self.text(a)?;
                 let regex = self.address(std::ptr::from_ref(regex).addr());
-                let told = self.call_spending(
-                    helper::text_matches as *const () as usize,
-                    &[text, length, regex],
-                );
+                let told =
+                    self.call(helper::text_matches as *const () as usize, &[text, length, regex]);
                 Some(self.told(told))
             }
             TextTest::StartsWith | TextTest::EndsWith => None,
@@ -56,7 +52,7 @@ impl Writer<'_, '_, '_> {
             self.leave();
             return self.b.ins().iconst(types::I64, 0);
         };
-        let count = self.call_spending(helper::code_points as *const () as usize, &[text, length]);
+        let count = self.call(helper::code_points as *const () as usize, &[text, length]);
         let short = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, count, 0);
         self.leave_if(short);
         count

@@ -36,19 +36,17 @@ impl Writer<'_, '_, '_> {
         let at = usize::from(register.0);
         let (shape, _) = self.state[at];
         match shape {
-            Shape::Truth => Held::Truth(self.b.use_var(self.truths[at])),
+            Shape::Truth(never) => {
+                let truth = self.b.use_var(self.truths[at]);
+                if let Some(value) = never {
+                    self.never.insert(truth, i64::from(value));
+                }
+                Held::Truth(truth)
+            }
             Shape::Int => Held::Int(self.b.use_var(self.words[at])),
             Shape::Double => Held::Double(self.b.use_var(self.doubles[at])),
             Shape::Data => Held::Data(self.b.use_var(self.words[at])),
-            Shape::Home => {
-                let home = self.home_of(register);
-                if let Some((made, parts)) = self.made
-                    && made == register
-                {
-                    self.spans.insert(home, parts);
-                }
-                Held::Home(home)
-            }
+            Shape::Home => Held::Home(self.home_of(register)),
             Shape::None | Shape::Walk | Shape::Work => self.missing(),
         }
     }
@@ -89,11 +87,7 @@ impl Writer<'_, '_, '_> {
         let (base, index) = match slot {
             Slot::User(index) => (context::USER, i64::from(index)),
             Slot::Param(index) => (context::PARAMS, i64::from(index)),
-            Slot::UserMap => {
-                let inputs = self.b.ins().load(types::I64, INPUT, self.context, context::INPUTS);
-                let map = self.b.ins().load(types::I64, INPUT, inputs, context::USER_MAP);
-                return Held::Data(map);
-            }
+            Slot::UserMap => (context::USER_MAP, 0),
             Slot::Response => (context::RESPONSE, 0),
             Slot::Request(property) => {
                 let index = match property {
@@ -106,7 +100,14 @@ impl Writer<'_, '_, '_> {
                 return Held::Home(self.offset(base, index * i64::from(SIZE)));
             }
         };
-        let base = self.b.ins().load(types::I64, INPUT, self.context, base);
+        let base = match self.bases.get(&base) {
+            Some(known) => *known,
+            None => {
+                let found = self.b.ins().load(types::I64, INPUT, self.given, base);
+                self.bases.insert(base, found);
+                found
+            }
+        };
         Held::Data(self.offset(base, index * i64::from(SIZE)))
     }
 
@@ -180,7 +181,7 @@ impl Writer<'_, '_, '_> {
     /// Makes the home of a register hold its value.
     pub(super) fn send_home(&mut self, register: Reg) {
         let (shape, _) = self.state[usize::from(register.0)];
-        if matches!(shape, Shape::Truth | Shape::Int | Shape::Double | Shape::Data) {
+        if matches!(shape, Shape::Truth(_) | Shape::Int | Shape::Double | Shape::Data) {
             let held = self.register(register);
             let home = self.home_of(register);
             self.store(held, home);
@@ -262,26 +263,17 @@ impl Writer<'_, '_, '_> {
 
     /// The tag of the value or datum at an address, where it is known now.
     pub(super) fn known_tag(&self, address: Value) -> Option<u8> {
-        if self.spans.contains_key(&address) {
-            return Some(tag::DURATION);
-        }
         let proved = self.proved.get(&address).copied();
         proved.or_else(|| self.data.get(&address).copied().flatten())
     }
 
     /// The nanoseconds of the time at an address.
     pub(super) fn nanos(&mut self, address: Value) -> Value {
-        if let Some([_, nanos]) = self.spans.get(&address) {
-            return *nanos;
-        }
         let flags = self.flags(address);
         self.b.ins().load(types::I32, flags, address, NANOS)
     }
 
     pub(super) fn payload(&mut self, address: Value) -> Value {
-        if let Some([seconds, _]) = self.spans.get(&address) {
-            return *seconds;
-        }
         let flags = self.flags(address);
         self.b.ins().load(types::I64, flags, address, PAYLOAD)
     }
