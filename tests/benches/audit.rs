@@ -37,7 +37,8 @@ use tokio::net::TcpStream;
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
-const SAMPLES: u64 = 1_500;
+/// Calls of one connection in a round.
+const SAMPLES: u64 = 500;
 const FLOOD_PER_SECOND: u64 = 10_000;
 const CALLERS_UNDER_FLOOD: usize = 8;
 /// Kernel ticks of `/proc/PID/stat` in a second.
@@ -64,8 +65,9 @@ fn main() {
     ];
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     threads.block_on(async {
-        throughput(&kinds).await;
+        // First, before anything else keeps the disk busy afterwards.
         latency(&kinds).await;
+        throughput(&kinds).await;
         floods(&kinds).await;
     });
 }
@@ -207,32 +209,39 @@ async fn latency(kinds: &[Kind; 3]) {
     let mut strict = Client::open(kinds[2].server.address(), None).await;
     let file = fs::File::create(kinds[2].project.path("bare")).unwrap();
     let line = vec![b'x'; 1_200];
-    let mut times = [const { Vec::new() }; 3];
-    for i in 0..SAMPLES {
-        let began = Instant::now();
-        off.call().await;
-        times[0].push(began.elapsed().as_secs_f64());
-        let began = Instant::now();
-        file.write_all_at(&line, i * line.len() as u64).unwrap();
-        file.sync_data().unwrap();
-        times[2].push(began.elapsed().as_secs_f64());
-        let began = Instant::now();
-        strict.call().await;
-        times[1].push(began.elapsed().as_secs_f64());
+    let mut all = [const { Vec::new() }; 3];
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS as u64 {
+        let mut times = [const { Vec::new() }; 3];
+        for i in 0..SAMPLES {
+            let began = Instant::now();
+            off.call().await;
+            times[0].push(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            file.write_all_at(&line, (round * SAMPLES + i) * line.len() as u64).unwrap();
+            file.sync_data().unwrap();
+            times[2].push(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            strict.call().await;
+            times[1].push(began.elapsed().as_secs_f64());
+        }
+        let [off, strict, sync] = &times;
+        ratios.push((median(strict) - median(off)) / median(sync));
+        for (all, times) in all.iter_mut().zip(times) {
+            all.extend(times);
+        }
     }
-    println!("one connection, {SAMPLES} calls of each, in turn");
-    let [off, strict, sync] = &times;
-    for (name, times) in [("off", off), ("strict", strict), ("write + fdatasync", sync)] {
+    println!("one connection, {ROUNDS} rounds of {SAMPLES} calls of each, in turn");
+    for (name, times) in ["off", "strict", "write + fdatasync"].iter().zip(&all) {
         println!(
             "  {name:<18} p50 {:>7.3} ms  p99 {:>7.3} ms",
             1e3 * median(times),
             1e3 * quantile(times, 0.99)
         );
     }
-    println!(
-        "  strict adds {:.2} x one write + fdatasync (medians)",
-        (median(strict) - median(off)) / median(sync)
-    );
+    let spread: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+    println!("  strict adds {:.2} x one write + fdatasync (medians)", median(&ratios));
+    println!("           rounds: {}", spread.join(" "));
 }
 
 /// A server that is flooded, and how.

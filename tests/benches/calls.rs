@@ -1,9 +1,14 @@
 //! Calls of a tool with five policies over many connections, beside the same SQL behind bare axum
-//! and DuckDB, in alternating rounds; then what strict audit adds, beside one `fdatasync`.
+//! and DuckDB, in alternating rounds; then what strict audit adds, beside one `fdatasync`: to as many
+//! calls as the server can take, and to half as many.
+//!
+//! Where all connections call again at once, what a call waits for is a processor, so there the time of a
+//! call says how much work everything is. At half of that rate it says how long a caller waits.
 //!
 //! `cargo bench -p mxcp-tests --bench calls [FOLDER]`; give a folder on the disk that counts.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a benchmark")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a benchmark")]
 
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
@@ -43,7 +48,9 @@ fn main() {
         [("lookup", json!({"patient_id": 4_711})), ("list", json!({"ward": "south", "limit": 20}))]
     {
         println!("{name}: five policies, {CONNECTIONS} connections, rounds of {ROUND_MS} ms");
-        compare(name, &arguments, &ours, &theirs, &audited, Path::new(&folder));
+        let folder = Path::new(&folder);
+        let half = compare(name, &arguments, &ours, &theirs, &audited, folder);
+        compare_at(half, name, &arguments, &ours, &audited, folder);
     }
 }
 
@@ -97,17 +104,17 @@ fn compare(
     theirs: &Server,
     audited: &Server,
     folder: &Path,
-) {
+) -> f64 {
     let mut figures: [(Sample, Sample); 3] = Default::default();
     let mut syncs = Sample::default();
     let disk = Disk::new(folder);
     for server in [ours, theirs, audited] {
         // Not counted: statements are prepared, caches fill.
-        drive(server.address(), name, arguments, &mut (Sample::default(), Sample::default()));
+        drive(server.address(), name, arguments, None, &mut (Sample::default(), Sample::default()));
     }
     for _ in 0..rounds(9) {
         for (server, figures) in [ours, theirs, audited].into_iter().zip(&mut figures) {
-            drive(server.address(), name, arguments, figures);
+            drive(server.address(), name, arguments, None, figures);
         }
         disk.sync(&mut syncs);
     }
@@ -122,11 +129,47 @@ fn compare(
     let share = 100.0 * ours.0.median() / theirs.0.median();
     goal("share of the bare throughput", share, "%", "at least", 70.0);
     let added = (audited.1.median() - ours.1.median()) / syncs.median();
+    println!("  strict audit adds to a call where the processors are busy: {added:.2} syncs");
+    audited.0.median() / 2.0
+}
+
+/// The same at so many calls a second.
+fn compare_at(
+    rate: f64,
+    name: &str,
+    arguments: &Value,
+    ours: &Server,
+    audited: &Server,
+    folder: &Path,
+) {
+    println!("{name}: {CONNECTIONS} connections, {rate:.0} calls a second");
+    let pause = Duration::from_secs_f64(CONNECTIONS as f64 / rate);
+    let mut figures: [(Sample, Sample); 2] = Default::default();
+    let mut syncs = Sample::default();
+    let disk = Disk::new(folder);
+    for _ in 0..rounds(9) {
+        for (server, figures) in [ours, audited].into_iter().zip(&mut figures) {
+            drive(server.address(), name, arguments, Some(pause), figures);
+        }
+        disk.sync(&mut syncs);
+    }
+    let [ours, audited] = figures;
+    row("audit off, one call", &ours.1, "ms");
+    row("strict audit, one call", &audited.1, "ms");
+    row("one append and fdatasync", &syncs, "ms");
+    let added = (audited.1.median() - ours.1.median()) / syncs.median();
     goal("strict audit adds, in syncs,", added, "x", "at most", 1.25);
 }
 
-/// Calls for one round over all connections; adds the throughput and the median latency.
-fn drive(address: SocketAddr, name: &str, arguments: &Value, figures: &mut (Sample, Sample)) {
+/// Calls for one round over all connections, each one at once or once in so long; adds the throughput
+/// and the median latency.
+fn drive(
+    address: SocketAddr,
+    name: &str,
+    arguments: &Value,
+    pause: Option<Duration>,
+    figures: &mut (Sample, Sample),
+) {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": name, "arguments": arguments, "_meta": {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -143,13 +186,19 @@ fn drive(address: SocketAddr, name: &str, arguments: &Value, figures: &mut (Samp
     let bytes = Arc::new(request(address, "/mcp", &headers, message.to_string().as_bytes()));
     let over = Arc::new(AtomicBool::new(false));
     let begun = Instant::now();
-    let callers: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
+    let callers: Vec<_> = (0..CONNECTIONS as u32)
+        .map(|i| {
+            // Not all in the same moment.
+            let mut due = pause.map(|pause| begun + pause * i / CONNECTIONS as u32);
             let (bytes, over) = (Arc::clone(&bytes), Arc::clone(&over));
             std::thread::spawn(move || {
                 let mut connection = Connection::open(address);
                 let mut times = Vec::new();
                 while !over.load(Ordering::Relaxed) {
+                    if let Some((due, pause)) = due.as_mut().zip(pause) {
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                        *due += pause;
+                    }
                     let begun = Instant::now();
                     let reply = connection.send(&bytes);
                     times.push(begun.elapsed());
