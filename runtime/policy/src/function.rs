@@ -23,7 +23,7 @@ use crate::ty::Sig;
 use crate::value::{FailureKind, Fault, Value};
 
 pub(crate) use compare::contains;
-pub use cost::{BYTES_PER_SCAN_STEP, Cost, CostOf, Extent};
+pub use cost::{BYTES_PER_SCAN_STEP, Cost, CostOf, Extent, Kinds};
 pub use lowering::{Arithmetic, Lowering, Order, TextTest};
 pub use string::compile as compile_pattern;
 
