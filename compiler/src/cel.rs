@@ -137,6 +137,10 @@ pub fn condition(
     if found.iter().any(Finding::is_error) {
         return (None, found);
     }
+    found.extend(lower::patterns(&typed));
+    if found.iter().any(Finding::is_error) {
+        return (None, found);
+    }
     if let Some(finding) = lower::failing(&typed) {
         found.push(finding);
         return (None, found);

@@ -17,6 +17,7 @@ pub mod browser;
 pub mod case;
 pub mod cel;
 pub mod clients;
+pub mod dispatched;
 pub mod generate;
 pub mod http;
 pub mod identity;

@@ -15,6 +15,7 @@ use mxcp_policy::verify::Layout;
 use mxcp_schemas::bundle::container::{AlignedBytes, open, seal};
 use mxcp_tests::case::{SITE, all, blocks};
 use mxcp_tests::cel::{hostile, suite};
+use mxcp_tests::dispatched::{MESSAGES as MESSAGES_OF_SERVER, OTHERS};
 use mxcp_tests::workspace::{files, read};
 use rkyv::rancor::Error;
 
@@ -27,6 +28,7 @@ const LEAST: &[(&str, usize)] = &[
     ("cel_verifier", 1_000),
     ("endpoint_file", 100),
     ("json_rpc", 5),
+    ("mcp_dispatch", 20),
     ("provider_answers", 3),
     ("tokens", 3),
 ];
@@ -54,6 +56,8 @@ fn every_target_has_seeds_that_mean_something() {
     let mut seeds: BTreeMap<&str, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     seeds.insert("json_rpc", texts(MESSAGES));
+    let dispatched = MESSAGES_OF_SERVER.iter().map(|(text, _)| *text).chain(OTHERS.iter().copied());
+    seeds.insert("mcp_dispatch", texts(&dispatched.collect::<Vec<_>>()));
     seeds.insert("provider_answers", texts(ANSWERS));
     seeds.insert("tokens", texts(TOKENS));
     seeds.insert(

@@ -8,6 +8,7 @@ mod guard;
 mod infer;
 mod input;
 mod name;
+mod pattern;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -23,11 +24,11 @@ use super::{Environment, Finding};
 use infer::Infer;
 
 pub use guard::guards;
+pub use pattern::MAX_PATTERNS;
+pub(super) use pattern::wrong as wrong_pattern;
 
 /// Deepest nesting of comprehensions.
 pub const MAX_COMPREHENSIONS: u32 = 4;
-/// Most different patterns in one expression.
-pub const MAX_PATTERNS: usize = 16;
 /// Most errors, and most warnings, that are reported for one expression.
 const MAX_FINDINGS: usize = 8;
 
@@ -51,6 +52,12 @@ pub struct Typed {
     pub(crate) unresolved: HashMap<ExprId, String>,
     /// what is declared about values beyond their types
     pub(crate) shapes: HashMap<ExprId, Arc<Shape>>,
+    /// variables of `cel.bind`, with what they stand for
+    pub(super) bound: HashMap<ExprId, ExprId>,
+    /// literal patterns that were compiled
+    pub(super) patterns: HashSet<String>,
+    /// patterns that are no literals
+    pub(super) made_patterns: Vec<ExprId>,
 }
 
 impl Typed {
@@ -115,6 +122,8 @@ struct Local {
     name: String,
     ty: Ty,
     shape: Option<Arc<Shape>>,
+    /// what it is bound to
+    value: Option<ExprId>,
 }
 
 struct Checker<'e> {
@@ -128,8 +137,6 @@ struct Checker<'e> {
     warnings: Vec<Finding>,
     /// nodes that were reported as possibly null or absent
     told: HashSet<ExprId>,
-    /// literal patterns that were compiled
-    patterns: HashSet<String>,
     /// innermost last
     locals: Vec<Local>,
     /// for each path how many guards around this place say that it is neither null nor absent
@@ -153,6 +160,9 @@ impl<'e> Checker<'e> {
                 presence: HashMap::new(),
                 unresolved: HashMap::new(),
                 shapes: HashMap::new(),
+                bound: HashMap::new(),
+                patterns: HashSet::new(),
+                made_patterns: Vec::new(),
             },
             environment,
             strict,
@@ -160,7 +170,6 @@ impl<'e> Checker<'e> {
             errors: Vec::new(),
             warnings: Vec::new(),
             told: HashSet::new(),
-            patterns: HashSet::new(),
             locals: Vec::new(),
             loops: 0,
         }
@@ -191,7 +200,8 @@ impl<'e> Checker<'e> {
             Kind::Bind { name, value, body } => {
                 let ty = self.visit(value);
                 let shape = self.typed.shapes.get(&value).cloned();
-                let result = self.inside(vec![Local { name, ty, shape }], |this| this.visit(body));
+                let local = Local { name, ty, shape, value: Some(value) };
+                let result = self.inside(vec![local], |this| this.visit(body));
                 self.shape_as(id, body);
                 result
             }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mxcp_policy::function::{self, Cost, Extent};
+use mxcp_policy::function::{self, Cost, Extent, Kinds};
 use mxcp_policy::interpret::MAX_STEPS;
 use mxcp_policy::ty::Ty;
 use mxcp_policy::value::KEYS_PER_STEP;
@@ -145,6 +145,12 @@ impl<'t> Walk<'t> {
     }
 
     fn weight(&mut self, id: ExprId) -> Weight {
+        let weight = self.weight_of_any(id);
+        let kinds = kinds(self.typed.ty(id));
+        Weight { value: Extent { kinds, ..weight.value }, ..weight }
+    }
+
+    fn weight_of_any(&mut self, id: ExprId) -> Weight {
         let typed = self.typed;
         if self.is_declared(id) {
             let steps = self.path_steps(id);
@@ -378,7 +384,7 @@ impl<'t> Walk<'t> {
     /// What a variable of a loop over a value that was made stands for: of one the item of a list or the
     /// key of a map, of two the place and the item or the key and the value.
     fn variable(&mut self, over: ExprId, walked: &Extent, last: bool, pair: bool) -> Extent {
-        let key = Extent::text(walked.key);
+        let key = Extent { kinds: Kinds::TEXT.or(Kinds::WHOLE), ..Extent::text(walked.key) };
         // What is inside of something unknown may be as large as anything unknown.
         let unknown = self.extent(&Ty::Dyn, None);
         let item = |of: &Ty| {
@@ -422,10 +428,13 @@ impl<'t> Walk<'t> {
                 }
                 item
             }
-            Ty::Dyn => Some(Extent::text(ASSUMED_TEXT * BYTES_PER_CODE_POINT)),
+            Ty::Dyn => {
+                let bytes = ASSUMED_TEXT * BYTES_PER_CODE_POINT;
+                Some(Extent { bytes, ..Extent::default() })
+            }
             _ => None,
         };
-        Extent { item: item.map(Arc::new), ..flat }
+        Extent { item: item.map(Arc::new), kinds: kinds(ty), ..flat }
     }
 
     /// The sizes of a value itself, not of its items.
@@ -504,6 +513,22 @@ fn literal_extent(literal: &Literal) -> Extent {
         Literal::Bytes(bytes) => Extent::text(bytes.len() as u64),
         Literal::Int(number) => Extent { number: Some(*number), ..Extent::default() },
         _ => Extent::default(),
+    }
+}
+
+/// What values of the type may be.
+fn kinds(ty: &Ty) -> Kinds {
+    match ty {
+        Ty::Null | Ty::Bool | Ty::Int | Ty::Uint => Kinds::WHOLE,
+        Ty::Double => Kinds::DOUBLE,
+        Ty::Timestamp | Ty::Duration | Ty::Type(_) => Kinds::SCALAR,
+        Ty::String => Kinds::TEXT,
+        Ty::Bytes => Kinds::BYTES,
+        Ty::List(_) | Ty::Map(..) | Ty::Record(_) => Kinds::MANY,
+        Ty::Nullable(of) => Kinds::WHOLE.or(kinds(of)),
+        // An optional counts as what it holds.
+        Ty::Optional(of) => kinds(of),
+        Ty::Dyn | Ty::Error | Ty::Var(_) | Ty::Opaque(..) => Kinds::ANY,
     }
 }
 

@@ -468,7 +468,7 @@ fn rows_with_keys_that_were_never_looked_up() {
         ];
         let rows = Datum::List(List::from(rows));
         let key = Text { text: "rows".into(), symbol: symbols.find("rows") };
-        let given = Given { response: json!(null), ..plain_given() };
+        let given = Given { response: json!(null), ..some_data() };
         let mut data = data(&given, &symbols);
         data.response = Datum::Map([(key, rows)].into());
         let agreed = ways.run(&data.inputs()).unwrap();
@@ -478,7 +478,7 @@ fn rows_with_keys_that_were_never_looked_up() {
     }
 }
 
-fn plain_given() -> Given {
+fn some_data() -> Given {
     Given {
         role: json!("admin"),
         email: json!("me@corp.example"),
@@ -497,7 +497,7 @@ fn plain_given() -> Given {
 
 #[test]
 fn machine_code_is_seldom_unsure() {
-    let given = plain_given();
+    let given = some_data();
     for text in [
         "user.role != 'admin'",
         "'p' in user.permissions && 'q' in user.permissions",
@@ -512,6 +512,7 @@ fn machine_code_is_seldom_unsure() {
         "day > timestamp('2024-01-01T00:00:00Z') && day - request.time < duration('1h')",
         "n in [1, 2, 3] && s in ['a', 'b', 'c', 'd', 'e', 'f'] && s in ['a', 'b']",
         "tags.filter(t, t != 'a').size() == 1",
+        "size(s) == 1 && s.size() < 2",
         "any.?n.orValue(1) == 3",
         "type(n) == int",
         "any.nothing == 1 || n == 1",
@@ -529,4 +530,63 @@ fn machine_code_is_seldom_unsure() {
             assert!(matches!(agreed.outcome, Outcome::True | Outcome::False), "{text}: {agreed:?}");
         }
     }
+}
+
+#[test]
+fn a_size_is_the_same_in_both_forms_for_each_kind_of_value() {
+    let kinds = [Ty::String, Ty::Bytes, Ty::list(Ty::Int), Ty::map(Ty::String, Ty::Int), Ty::Dyn];
+    let symbols = Symbols::default();
+    let texts =
+        ["", "a", "né", "\u{1d4b3}\u{1d4b3}x"].map(|text| Datum::String(symbols.text(text)));
+    let bytes = [&b""[..], b"\xff\x00\xc3"].map(|bytes| Datum::Bytes(bytes.into()));
+    let lists = [json!([]), json!([1, 2]), json!([[1], "a", {}])];
+    let maps = [json!({}), json!({"a": 1, "b": 2, "c": 3})];
+    let others = [json!(null), json!(1), json!(1.5), json!(true)];
+    let json = lists.iter().chain(&maps).chain(&others).map(|v| Datum::from_json(v, &symbols));
+    let values: Vec<(Datum, Option<u64>)> =
+        texts.into_iter().chain(bytes).chain(json).map(|v| (v.clone(), size_of(&v))).collect();
+    let request = data(&some_data(), &symbols).request;
+    for ty in kinds {
+        let of = Environment { params: vec![("x".to_owned(), ty.clone())], ..Default::default() };
+        for form in ["size(x)", "x.size()", "size(dyn(x))", "dyn(x).size()", "[x][0].size()"] {
+            // What is declared is a guess: each type is given values of all.
+            for (value, size) in &values {
+                for (expected, wanted) in [(*size, true), (size.map(|size| size + 1), false)] {
+                    let text = format!("{form} == {}", expected.unwrap_or(0));
+                    let (program, _) = expression_plainly(&text, &of).0.unwrap();
+                    let layout = Layout { user: 0, params: 1, response: false };
+                    let ways = Ways::link(&program, &layout, &mut Symbols::default()).unwrap();
+                    let params = std::slice::from_ref(value);
+                    let inputs = Inputs {
+                        user: &[],
+                        user_map: &Datum::Null,
+                        params,
+                        response: None,
+                        request: &request,
+                    };
+                    let agreed =
+                        ways.run(&inputs).unwrap_or_else(|e| panic!("{text} over {value:?}: {e}"));
+                    let right = match (&agreed.outcome, expected) {
+                        (Outcome::True, Some(_)) => wanted,
+                        (Outcome::False, Some(_)) => !wanted,
+                        (Outcome::Error(_), None) => true,
+                        _ => false,
+                    };
+                    assert!(right, "{text} over {value:?} of {ty}: {agreed:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What `size` says of a value, if anything.
+fn size_of(value: &Datum) -> Option<u64> {
+    let size = match value {
+        Datum::String(text) => text.text.chars().count(),
+        Datum::Bytes(bytes) => bytes.len(),
+        Datum::List(items) => items.len(),
+        Datum::Map(entries) => entries.len(),
+        _ => return None,
+    };
+    u64::try_from(size).ok()
 }

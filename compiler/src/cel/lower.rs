@@ -6,6 +6,7 @@
 mod chain;
 mod failing;
 mod fold;
+mod pattern;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use super::cost::{self, Instructions};
 use reach::Reach;
 
 pub(super) use failing::failing;
+pub(super) use pattern::patterns;
 
 /// Writes the code of a checked expression.
 ///

@@ -19,6 +19,10 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 10;
 pub const MAX_NODES: usize = 4_096;
 /// Deepest nesting.
 pub const MAX_DEPTH: u32 = 200;
+/// Longest text, and most octets, of one literal.
+pub const MAX_LITERAL_BYTES: usize = 4 << 10;
+/// Most items of a list, and entries of a map, that are written out.
+pub const MAX_LITERAL_ITEMS: usize = 1_024;
 /// Most mistakes that are reported for one expression.
 const MAX_FINDINGS: usize = 8;
 
@@ -383,6 +387,43 @@ mod tests {
         assert!(told_limit(&format!("'{}'", "x".repeat(20_000))));
         assert!(told_limit(&"a?b:".repeat(1_000)));
         assert!(told_limit(&"[".repeat(3_000)));
+    }
+
+    #[test]
+    fn literals_are_limited() {
+        let text = |bytes: usize| "x".repeat(bytes);
+        let items = |count: usize| vec!["1"; count].join(",");
+        let entries = |count: usize| vec!["1:1"; count].join(",");
+        let (bytes, most) = (MAX_LITERAL_BYTES, MAX_LITERAL_ITEMS);
+        for (literal, told) in [
+            (format!("'{}'", text(bytes)), None),
+            (
+                format!("'{}'", text(bytes + 1)),
+                Some("the text has 4097 bytes; at most 4096 are read"),
+            ),
+            // What is counted is what the literal means.
+            (format!("'{}'", r"\n".repeat(bytes)), None),
+            (
+                format!("'{}'", "\u{e9}".repeat(bytes)),
+                Some("the text has 8192 bytes; at most 4096 are read"),
+            ),
+            (format!("b'{}'", text(bytes)), None),
+            (format!("b'{}'", text(bytes + 1)), Some("the octets are 4097; at most 4096 are read")),
+            (format!("[{}]", items(most)), None),
+            (
+                format!("[{}]", items(most + 1)),
+                Some("the list has 1025 items; at most 1024 are read"),
+            ),
+            (format!("{{{}}}", entries(most)), None),
+            (
+                format!("{{{}}}", entries(most + 1)),
+                Some("the map has 1025 entries; at most 1024 are read"),
+            ),
+        ] {
+            let text = format!("x == {literal} || y");
+            let expected = told.map(|message| (message.to_owned(), literal.as_str()));
+            assert_eq!(problems(&text), expected.into_iter().collect::<Vec<_>>());
+        }
     }
 
     fn told_limit(text: &str) -> bool {

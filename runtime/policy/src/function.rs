@@ -24,7 +24,7 @@ use crate::value::{FailureKind, Fault, Value};
 
 pub(crate) use compare::contains;
 pub(crate) use cost::scan_steps;
-pub use cost::{BYTES_PER_SCAN_STEP, Cost, CostOf, Extent};
+pub use cost::{BYTES_PER_SCAN_STEP, Cost, CostOf, Extent, Kinds};
 pub use lowering::{Arithmetic, Lowering, Order, TextTest};
 pub use string::compile as compile_pattern;
 

@@ -10,6 +10,7 @@
 )]
 
 mod bundle;
+mod changed;
 mod closed;
 mod conformance;
 mod engines;

@@ -10,7 +10,7 @@ use super::peer::{Peer, legacy};
 use super::stdio::Spoken;
 
 /// Bodies that are no message, with the code that answers them.
-fn malformed() -> Vec<(Vec<u8>, i64)> {
+pub(super) fn malformed() -> Vec<(Vec<u8>, i64)> {
     let message = |params: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}"#).into_bytes()
     };
@@ -63,7 +63,7 @@ fn over_http() {
 }
 
 /// Pieces that change what a message says.
-const PIECES: [&str; 14] = [
+pub(super) const PIECES: [&str; 14] = [
     "{",
     "}",
     "[",

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use mxcp_compiler::source::MemoryFiles;
-use mxcp_compiler::sql::{Analysis, SqlProbe};
 use mxcp_compiler::{Options, compile};
 use mxcp_policy::jit;
 use mxcp_runtime::audit::Trail;
@@ -13,18 +12,11 @@ use mxcp_runtime::mcp::server::{Arrival, Server};
 use mxcp_runtime::serve::{Around, Linked, Runtime};
 use mxcp_schemas::audit::CallerType;
 use mxcp_schemas::bundle::plan::Plan;
+use mxcp_tests::dispatched::Reads;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::peer::modern;
-
-struct Reads;
-
-impl SqlProbe for Reads {
-    fn analyse(&self, texts: &[&str]) -> Vec<Analysis> {
-        texts.iter().map(|_| Analysis::Select).collect()
-    }
-}
 
 /// A tool at work.
 pub(super) struct Served {

@@ -8,12 +8,12 @@ use mxcp_policy::ty::Ty;
 use mxcp_schemas::bundle::code::{RequestSlot, Slot};
 
 use super::super::Finding;
-use super::super::ast::{Binary, ExprId, Kind, Literal};
-use super::super::code::{LIMIT, NULLABLE, PATTERN, UNKNOWN_FUNCTION, WRONG_TYPES};
+use super::super::ast::{Binary, ExprId};
+use super::super::code::{NULLABLE, UNKNOWN_FUNCTION, WRONG_TYPES};
 use super::super::environment::Declaration;
 use super::super::lexer::near_function;
+use super::Checker;
 use super::infer::Infer;
-use super::{Checker, MAX_PATTERNS};
 
 /// Most candidates that an error lists.
 const MAX_CANDIDATES: usize = 6;
@@ -275,28 +275,6 @@ impl Checker<'_> {
         let rest = if more { " and others (`mxcp eval --functions`)" } else { "" };
         finding = finding.help(format!("candidates are {}{rest}", shown.join(", ")));
         finding
-    }
-
-    /// A literal pattern is compiled here, so that a malformed one is a build error.
-    fn pattern(&mut self, args: &[ExprId]) {
-        let Some(last) = args.last().copied() else { return };
-        let Kind::Literal(Literal::String(text)) = self.typed.tree.get(last).kind.clone() else {
-            return;
-        };
-        if !self.patterns.insert(text.clone()) {
-            return;
-        }
-        if self.patterns.len() > MAX_PATTERNS {
-            let message = format!("more than {MAX_PATTERNS} patterns in one condition");
-            let finding = Finding::new(&LIMIT, self.range(last), message);
-            return self.report(finding.help("join patterns with `|`, or split the policy"));
-        }
-        if let Err(error) = function::compile_pattern(&text) {
-            let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or("").trim_start_matches("error: ");
-            let message = format!("`{text}` is no regular expression: {reason}");
-            self.report(Finding::new(&PATTERN, self.range(last), message));
-        }
     }
 
     /// Says that a value is needed here: one that may be null is reported, unless a guard excludes it.

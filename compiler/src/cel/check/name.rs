@@ -16,6 +16,9 @@ impl Checker<'_> {
         // A leading dot passes over the variables of comprehensions.
         if let Some(local) = self.locals.iter().rev().find(|local| local.name == name) {
             let (ty, shape) = (local.ty.clone(), local.shape.clone());
+            if let Some(value) = local.value {
+                self.typed.bound.insert(id, value);
+            }
             if let Some(shape) = shape {
                 self.typed.shapes.insert(id, shape);
             }

@@ -33,7 +33,7 @@ impl Checker<'_> {
         let locals: Vec<Local> = locals
             .map(|(i, (name, ty))| {
                 let shape = shape.clone().filter(|_| i + 1 == variables.len());
-                Local { name: name.clone(), ty, shape }
+                Local { name: name.clone(), ty, shape, value: None }
             })
             .collect();
         self.loops += 1;
@@ -113,6 +113,7 @@ impl Checker<'_> {
             name: name.clone(),
             ty: held.clone(),
             shape: None,
+            value: None,
         });
         let made = self.inside(locals.collect(), |this| this.visit(body));
         if kind == Comprehension::OptMap {

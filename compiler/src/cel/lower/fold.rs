@@ -19,7 +19,7 @@ pub(super) const MAX_FOLDED_NODES: u32 = 2_048;
 /// What an attempt costs beside its nodes, in nodes.
 pub(super) const ATTEMPT_NODES: u32 = 8;
 /// Largest text or octets, in bytes, that a constant may become.
-const MAX_FOLDED_BYTES: usize = 4_096;
+pub(super) const MAX_FOLDED_BYTES: usize = 4_096;
 /// Most items or entries that a constant may become.
 const MAX_FOLDED_ITEMS: usize = 256;
 

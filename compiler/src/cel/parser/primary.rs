@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::super::Finding;
 use super::super::ast::{ExprId, Kind, Literal};
-use super::super::code::{BAD_LITERAL, NO_MESSAGES, SYNTAX};
+use super::super::code::{BAD_LITERAL, LIMIT, NO_MESSAGES, SYNTAX};
 use super::super::lexer::TokenKind;
-use super::Parser;
+use super::{MAX_LITERAL_BYTES, MAX_LITERAL_ITEMS, Parser};
 
 /// Names that CEL keeps for later.
 const RESERVED: [&str; 18] = [
@@ -172,7 +172,17 @@ impl Parser<'_> {
 
     fn literal(&mut self, range: Range<usize>, literal: Literal) -> ExprId {
         self.at += 1;
-        self.node(range, Kind::Literal(literal))
+        let problem = match &literal {
+            Literal::String(text) if text.len() > MAX_LITERAL_BYTES => {
+                format!("the text has {} bytes; at most {MAX_LITERAL_BYTES} are read", text.len())
+            }
+            Literal::Bytes(bytes) if bytes.len() > MAX_LITERAL_BYTES => {
+                format!("the octets are {}; at most {MAX_LITERAL_BYTES} are read", bytes.len())
+            }
+            _ => return self.node(range, Kind::Literal(literal)),
+        };
+        self.found.push(Finding::new(&LIMIT, range.clone(), problem));
+        self.node(range, Kind::Invalid)
     }
 
     fn name(&mut self, range: Range<usize>, name: String) -> ExprId {
@@ -255,6 +265,12 @@ impl Parser<'_> {
         }
         self.close("]", "the list has no end");
         let range = start.start..self.before();
+        if items.len() > MAX_LITERAL_ITEMS {
+            let message =
+                format!("the list has {} items; at most {MAX_LITERAL_ITEMS} are read", items.len());
+            let finding = Finding::new(&LIMIT, range.clone(), message);
+            self.found.push(finding.help("split it, as in `x in […] || x in […]`"));
+        }
         self.node(range, Kind::List(items))
     }
 
@@ -273,6 +289,13 @@ impl Parser<'_> {
         }
         self.close("}", "the map has no end");
         let range = start.start..self.before();
+        if entries.len() > MAX_LITERAL_ITEMS {
+            let count = entries.len();
+            let message =
+                format!("the map has {count} entries; at most {MAX_LITERAL_ITEMS} are read");
+            let finding = Finding::new(&LIMIT, range.clone(), message);
+            self.found.push(finding.help("split it, or look the value up in SQL"));
+        }
         self.node(range, Kind::Map(entries))
     }
 

@@ -14,10 +14,51 @@ pub(crate) const fn scan_steps(text: &str) -> u64 {
 }
 /// Bytes of a number, time or other scalar as text, at most.
 const SCALAR_BYTES: u64 = 40;
+/// Bytes of a whole number, a truth value or null as text, at most.
+const WHOLE_BYTES: u64 = 20;
+/// Bytes of `null`, which may stand where a value is needed.
+const NULL_BYTES: u64 = 4;
 /// Bytes of a double as `%s` writes it, at most: all its digits.
 const DOUBLE_BYTES: u64 = 330;
 /// How deep values of a known shape are followed: at least as deep as they are compared.
 const MAX_DEPTH: u32 = 200;
+
+/// Which kinds of values a value may be of, as far as their texts differ in length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// whole numbers, truth values, null
+    pub const WHOLE: Self = Self(1);
+    /// numbers that are not whole
+    pub const DOUBLE: Self = Self(1 << 1);
+    /// times and types
+    pub const SCALAR: Self = Self(1 << 2);
+    /// texts
+    pub const TEXT: Self = Self(1 << 3);
+    /// octets
+    pub const BYTES: Self = Self(1 << 4);
+    /// lists and maps
+    pub const MANY: Self = Self(1 << 5);
+    /// all of them, where nothing is known
+    pub const ANY: Self = Self(u8::MAX);
+
+    /// Those of either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self::ANY
+    }
+}
 
 /// The largest that a value may be. A value whose type is not known has the sizes of all types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,11 +77,21 @@ pub struct Extent {
     pub literal: bool,
     /// the number that it is, where it is a literal
     pub number: Option<i64>,
+    /// what it may be
+    pub kinds: Kinds,
 }
 
 /// A value that has no size.
-const NO_SIZE: Extent =
-    Extent { bytes: 0, items: 0, key: 0, item: None, made: false, literal: false, number: None };
+const NO_SIZE: Extent = Extent {
+    bytes: 0,
+    items: 0,
+    key: 0,
+    item: None,
+    made: false,
+    literal: false,
+    number: None,
+    kinds: Kinds::ANY,
+};
 static SCALAR: Extent = NO_SIZE;
 
 /// What a call may cost.
@@ -58,12 +109,12 @@ pub type CostOf = fn(&[Extent]) -> Cost;
 impl Extent {
     /// A text of so many bytes.
     pub const fn text(bytes: u64) -> Self {
-        Self { bytes, ..NO_SIZE }
+        Self { bytes, kinds: Kinds::TEXT, ..NO_SIZE }
     }
 
     /// A list of so many items.
     pub fn list(items: u64, item: Self) -> Self {
-        Self { items, item: Some(Arc::new(item)), ..NO_SIZE }
+        Self { items, item: Some(Arc::new(item)), kinds: Kinds::MANY, ..NO_SIZE }
     }
 
     /// As large as either.
@@ -82,6 +133,7 @@ impl Extent {
             made: self.made || other.made,
             literal: false,
             number: self.number.filter(|number| other.number == Some(*number)),
+            kinds: self.kinds.or(other.kinds),
         }
     }
 
@@ -118,21 +170,30 @@ impl Extent {
         other.items.saturating_mul(each)
     }
 
-    /// The bytes of the value as `%s` writes it, and the steps that this takes.
+    /// The bytes of the value as `%s` writes it, and the steps that this takes: the most that any of
+    /// the kinds needs.
     fn written(&self, depth: u32) -> (u64, u64) {
+        let whole = [(Kinds::WHOLE, WHOLE_BYTES), (Kinds::SCALAR, SCALAR_BYTES)];
         // What is no UTF-8 becomes a character of three bytes.
-        let own = DOUBLE_BYTES.saturating_add(self.bytes.saturating_mul(3));
-        if self.items == 0 || depth > MAX_DEPTH {
-            return (own, self.bytes.saturating_add(2));
+        let octets = self.bytes.saturating_mul(3);
+        let texts = [(Kinds::TEXT, self.bytes), (Kinds::BYTES, octets)];
+        let all = whole.into_iter().chain(texts).chain([(Kinds::DOUBLE, DOUBLE_BYTES)]);
+        let own = all.filter(|(kind, _)| self.kinds.has(*kind)).map(|(_, bytes)| bytes).max();
+        let own = (own.unwrap_or(0).max(NULL_BYTES), self.bytes.max(1).saturating_add(1));
+        if !self.kinds.has(Kinds::MANY) || depth > MAX_DEPTH {
+            return own;
         }
-        let (bytes, steps) = self.item().written(depth + 1);
-        let key = self.key.saturating_mul(3).saturating_add(SCALAR_BYTES);
-        let each = bytes.saturating_add(key).saturating_add(4);
-        let taken = steps.saturating_add(self.key).saturating_add(3);
-        (
-            own.saturating_add(self.items.saturating_mul(each)),
-            self.bytes.saturating_add(2).saturating_add(self.items.saturating_mul(taken)),
-        )
+        let (bytes, steps) = if self.items == 0 { (0, 0) } else { self.item().written(depth + 1) };
+        // The items of lists have no keys.
+        let (key, taken) = match self.key {
+            0 => (0, 0),
+            key => (key.max(WHOLE_BYTES).saturating_add(2), key.saturating_add(1)),
+        };
+        let each = sum([bytes, key, 2]);
+        let taken = sum([steps, taken, 1]);
+        let bytes = self.items.saturating_mul(each).saturating_add(2);
+        let steps = self.items.saturating_mul(taken).saturating_add(2);
+        (own.0.max(bytes), own.1.max(steps))
     }
 }
 
@@ -289,7 +350,7 @@ pub(super) fn flattened(args: &[Extent]) -> Cost {
         }
         // A map stays what it is, as everything does that is no list.
         let whole = level.key > 0 || level.made;
-        let bytes = Extent::text(level.bytes);
+        let bytes = Extent { bytes: level.bytes, kinds: level.kinds, ..NO_SIZE };
         stays = stays.or(if whole { &level } else { &bytes });
         items = items.max(inner);
         level = level.item().clone();
@@ -300,7 +361,7 @@ pub(super) fn flattened(args: &[Extent]) -> Cost {
 /// The whole numbers below another, of which there are at most so many.
 pub(super) fn range(args: &[Extent], most: i64) -> Cost {
     let items = arg(args, 0).number.unwrap_or(most).clamp(0, most).unsigned_abs();
-    Cost { steps: items, value: Extent::list(items, NO_SIZE) }
+    Cost { steps: items, value: Extent::list(items, Extent { kinds: Kinds::WHOLE, ..NO_SIZE }) }
 }
 
 /// Numbers one by one: those of a list, or the arguments.
@@ -340,10 +401,13 @@ pub(super) fn pattern(args: &[Extent], compile: u64) -> Cost {
 /// A text in which values are written, each in at most so many bytes where it is a number.
 pub(super) fn formatted(args: &[Extent], number_bytes: u64) -> Cost {
     let (pattern, values) = (arg(args, 0).bytes, arg(args, 1));
-    let (bytes, steps) = values.item().written(0);
+    let item = values.item();
+    let (bytes, steps) = item.written(0);
+    // Numbers may be written with many decimals, texts and octets as two digits for each byte.
+    let number = if item.kinds.has(Kinds::WHOLE.or(Kinds::DOUBLE)) { number_bytes } else { 0 };
+    let bytes = bytes.max(number).max(item.bytes.saturating_mul(2));
     // A clause has two characters at least, and takes a value.
     let clauses = values.items.min(pattern / 2);
-    let bytes = bytes.max(number_bytes);
     let each = sum([bytes, steps, 1]);
     let made = pattern.saturating_add(clauses.saturating_mul(bytes));
     Cost { steps: pattern.saturating_add(clauses.saturating_mul(each)), value: Extent::text(made) }
