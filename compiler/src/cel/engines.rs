@@ -9,6 +9,7 @@ use mxcp_policy::predicate::Predicate;
 use mxcp_policy::ty::{Field, Record, Ty};
 use mxcp_policy::value::{FailureKind, Value as CelValue};
 use mxcp_policy::verify::Layout;
+use mxcp_schemas::bundle::code::Kind;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -475,6 +476,48 @@ fn rows_with_keys_that_were_never_looked_up() {
         let expected = if last > 2 { Outcome::True } else { Outcome::False };
         assert_eq!(agreed.outcome, expected);
         assert!(agreed.sure);
+    }
+}
+
+/// What the checker expects of values is a hint: both engines say the same whatever it is.
+#[test]
+fn hints_may_be_anything() {
+    let kinds = [
+        Kind::Any,
+        Kind::Null,
+        Kind::Bool,
+        Kind::Int,
+        Kind::Uint,
+        Kind::Double,
+        Kind::String,
+        Kind::Timestamp,
+        Kind::Duration,
+        Kind::List,
+        Kind::Map,
+        Kind::Optional,
+    ];
+    for text in [
+        "day - request.time > duration('1s')",
+        "duration('1s') <= day - request.time && n == 1",
+        "n + m > 2 || s.size() == 1",
+        "user.email.endsWith('e') && s < 'b'",
+        "tags.exists(t, t == s) && tags.all(t, t != 'q')",
+        "any.list.exists(x, i, i > 0 && x == 2)",
+        "(n == 1 ? d : 2.0) > 1.0",
+        "user.claims.level > 1 && user.claims.tenant in ['a', 'b']",
+    ] {
+        let (compiled, found) = condition(text, &environment());
+        let (program, _) = compiled.unwrap_or_else(|| panic!("{text}: {found:?}"));
+        for at in 0..program.kinds.len() {
+            for kind in kinds {
+                let mut program = program.clone();
+                program.kinds[at] = kind;
+                let mut symbols = Symbols::default();
+                let ways = Ways::link(&program, &LAYOUT, &mut symbols).unwrap();
+                let agreed = ways.run(&data(&some_data(), &symbols).inputs());
+                assert!(agreed.is_ok(), "{text}, {kind:?} at {at}: {agreed:?}");
+            }
+        }
     }
 }
 

@@ -78,7 +78,9 @@ impl Writer<'_, '_, '_> {
         let Op::Call { dst, function, first, count } = *self.predicate.code.get(at + 1)? else {
             return None;
         };
-        if shape::targets_contain(self.predicate, at + 1)
+        // A comparison that is not expected to be one is kept as a value.
+        if self.predicate.kinds.get(at + 1) != Some(&Kind::Bool)
+            || shape::targets_contain(self.predicate, at + 1)
             || (dst != difference && self.shapes.is_live(at + 2, difference))
         {
             return None;
