@@ -32,7 +32,6 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod trail;
-mod under_way;
 pub mod verify;
 mod voice;
 mod writer;
@@ -51,5 +50,4 @@ pub use trail::{
     AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError,
     SEGMENT_BYTES, Trail, is_being_written, signed_by,
 };
-pub use under_way::UnderWay;
 pub use voice::{CHECKPOINT_MS, CHECKPOINT_RECORDS, Signing};

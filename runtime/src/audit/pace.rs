@@ -3,7 +3,7 @@
 //! A commit costs about the same for one record as for thirty, and most of that is the processor's
 //! time, so where many calls are under way it is cheaper for all of them that the next records are
 //! waited for. How many come is learnt from those that came: a lone caller never waits for anybody,
-//! nobody waits for more than have come of late, and nobody for more than are still to come.
+//! and nobody waits for more than have come of late.
 
 use std::time::Duration;
 
@@ -42,12 +42,11 @@ impl Pace {
         if strict { Self::Strict(Gather::default()) } else { Self::Batch }
     }
 
-    /// How many records are enough while so many calls are under way: no more are waited for than wait
-    /// already.
-    pub(super) fn enough(&self, under_way: usize) -> usize {
+    /// How many records are enough.
+    pub(super) const fn wanted(&self) -> usize {
         match self {
             Self::Batch => BATCH_RECORDS,
-            Self::Strict(gather) => gather.wanted.min(under_way.max(1)),
+            Self::Strict(gather) => gather.wanted,
         }
     }
 
@@ -107,16 +106,7 @@ mod tests {
 
     fn wanted(pace: &mut Pace, commits: u32, records: usize, meanwhile: usize) -> usize {
         (0..commits).for_each(|_| pace.took(records, meanwhile));
-        pace.enough(usize::MAX)
-    }
-
-    #[test]
-    fn no_more_are_waited_for_than_are_under_way() {
-        let mut pace = Pace::new(true);
-        assert_eq!(wanted(&mut pace, 1_000, 10_000, 9_000), STRICT_RECORDS_MAX);
-        assert_eq!([0, 1, 7, 1_000].map(|calls| pace.enough(calls)), [1, 1, 7, STRICT_RECORDS_MAX]);
-        // Whoever writes in batches waits for nobody in particular.
-        assert_eq!(Pace::new(false).enough(0), BATCH_RECORDS);
+        pace.wanted()
     }
 
     #[test]

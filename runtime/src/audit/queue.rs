@@ -1,6 +1,6 @@
 //! What stands between those who report operations and whoever writes them.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -63,8 +63,6 @@ pub(super) struct Shared {
     origin: Instant,
     /// when the commit that is under way began, in microseconds since `origin`; zero if none is
     commit_began_us: AtomicU64,
-    /// calls that will be recorded under strict durability, and are not decided yet
-    under_way: AtomicUsize,
     /// Failed authentications and the like, summed.
     pub refusals: Refusals,
     /// Records on disk.
@@ -87,7 +85,7 @@ struct Queue {
     taken: usize,
     since: Option<Instant>,
     pace: Pace,
-    /// how many entries wake the writer at the latest, while it sleeps
+    /// how many entries wake the writer, while it sleeps
     wakes_at: Option<usize>,
     urgent: bool,
     /// whether the writer has to look at what is due again
@@ -116,7 +114,6 @@ impl Shared {
             work: Condvar::new(),
             origin: Instant::now(),
             commit_began_us: AtomicU64::new(0),
-            under_way: AtomicUsize::new(0),
             refusals: Refusals::default(),
             written: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -185,9 +182,8 @@ impl Shared {
 
     /// Wakes the writer if it sleeps and has something to do.
     fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
-        let is_due = queue.is_due(self.calls_under_way());
-        let entries = queue.entries.len();
-        if queue.wakes_at.take_if(|at| is_due || entries >= *at).is_some() {
+        let (entries, urgent) = (queue.entries.len(), queue.urgent);
+        if queue.wakes_at.take_if(|at| urgent || entries >= *at).is_some() {
             drop(queue);
             self.work.notify_one();
         }
@@ -208,7 +204,7 @@ impl Shared {
             let paused = not_before.filter(|at| *at > now && !queue.closing);
             let due = if queue.entries.is_empty() {
                 None
-            } else if queue.is_due(self.calls_under_way()) {
+            } else if queue.is_due() {
                 Some(now)
             } else {
                 Some(queue.since.unwrap_or(now) + queue.pace.wait())
@@ -232,7 +228,7 @@ impl Shared {
             }
             let until = due.map_or(tick, |at| at.min(tick));
             let wait = until.saturating_duration_since(now);
-            queue.wakes_at = Some(if queue.entries.is_empty() { 1 } else { usize::MAX });
+            queue.wakes_at = Some(if queue.entries.is_empty() { 1 } else { queue.pace.wanted() });
             (queue, _) =
                 self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
             queue.wakes_at = None;
@@ -277,20 +273,6 @@ impl Shared {
         Some(self.origin.elapsed().saturating_sub(began))
     }
 
-    /// Notes that a call is under way that will be recorded.
-    pub(super) fn begin_call(&self) {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that a call is decided, whose record comes next.
-    pub(super) fn end_call(&self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn calls_under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
-    }
-
     /// Why the last commit failed; none if it did not.
     pub(super) fn trouble(&self) -> Option<Arc<str>> {
         lock(&self.trouble).clone()
@@ -324,8 +306,8 @@ impl Queue {
     }
 
     /// Whether more is not waited for.
-    fn is_due(&self, under_way: usize) -> bool {
-        self.closing || self.urgent || self.entries.len() >= self.pace.enough(under_way)
+    fn is_due(&self) -> bool {
+        self.closing || self.urgent || self.entries.len() >= self.pace.wanted()
     }
 
     /// Records for which somebody waits.

@@ -24,7 +24,6 @@ use super::refusal::Refusal;
 use super::retention::RETENTION_MS;
 use super::segment::Layout;
 use super::storage::{Disk, Storage};
-use super::under_way::UnderWay;
 use super::voice::{CHECKPOINT_MS, Signing, Voice};
 use super::writer::{Writer, encode_system};
 
@@ -278,13 +277,6 @@ impl Trail {
     /// nobody but a single caller has come of late.
     pub fn is_quiet(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.strict && open.shared.is_quiet())
-    }
-
-    /// Notes that a call is under way that will be recorded, where calls wait for the disk, so that the
-    /// records of others wait for it only if that is worth while.
-    pub fn under_way(&self) -> Option<UnderWay> {
-        let open = self.open.as_ref().filter(|open| open.strict)?;
-        Some(UnderWay::begin(&open.shared))
     }
 
     /// How long anybody waits for a record, where calls wait for the disk.

@@ -208,8 +208,7 @@ impl Decided<'_> {
     /// # Errors
     /// When it cannot be recorded; nobody learns then what it came to.
     pub(super) async fn record(self) -> Result<Recorded, Unrecorded> {
-        let Self { mut attempt, outcome } = self;
-        drop(attempt.under_way.take());
+        let Self { attempt, outcome } = self;
         let made = attempt.admission.as_ref().and_then(|admission| admission.entry.claim());
         let appended = match made {
             Some(Appended(appended)) => appended.await,

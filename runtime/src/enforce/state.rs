@@ -11,7 +11,7 @@ use super::execute::{Admission, Work};
 use super::record::Entry;
 use super::{Call, Class, Failure, Given, Outcome, Unrecorded};
 use crate::arguments::Arguments;
-use crate::audit::{CallId, IntentReceipt, UnderWay};
+use crate::audit::{CallId, IntentReceipt};
 use crate::endpoint::Endpoint;
 use crate::endpoint::prepared::Prepared;
 use crate::gate::{Busy, Permit};
@@ -40,8 +40,6 @@ pub(super) struct Attempt<'c> {
     pub(super) error: Option<String>,
     /// what was admitted to run
     pub(super) admission: Option<Arc<Admission>>,
-    /// tells the trail, while it runs, that a record is to come
-    pub(super) under_way: Option<UnderWay>,
 }
 
 /// It has arrived.
@@ -141,7 +139,6 @@ impl<'c> Received<'c> {
             trace: Trace::default(),
             error: None,
             admission: None,
-            under_way: None,
         })
     }
 
@@ -316,7 +313,6 @@ impl<'c> Announced<'c> {
             entry: Entry::default(),
         });
         attempt.admission = Some(Arc::clone(&call));
-        attempt.under_way = attempt.runtime.trail().under_way();
         let work = Work { call, trace: std::mem::take(&mut attempt.trace), error: None };
         let (trace, error, outcome) = work.run(attempt.call.cancel).await;
         attempt.trace = trace;
