@@ -211,7 +211,9 @@ pub(super) fn after(predicate: &Predicate, at: usize, op: Op, state: &mut State)
             let walk = is(state, iter, Shape::Walk);
             let element = if walk { Shape::Data } else { Shape::Home };
             if pair {
-                set(state, key, (if walk { Shape::Int } else { Shape::Home }, Kind::Any));
+                // What is counted here is a whole number, whatever it is compared with.
+                let counted = (Shape::Int, Kind::Int);
+                set(state, key, if walk { counted } else { (Shape::Home, Kind::Any) });
             }
             // Where both are the same register, it holds the value.
             set(state, value, (element, if walk { kind } else { Kind::Any }));

@@ -58,7 +58,7 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
     let words = variable(builder, types::I64);
     let doubles = variable(builder, types::F64);
     let ends = variable(builder, types::I64);
-    let counts = variable(builder, types::I64);
+    let firsts = variable(builder, types::I64);
     let mut writer = Writer {
         state: vec![(Shape::None, mxcp_schemas::bundle::code::Kind::Any); registers],
         b: builder,
@@ -73,7 +73,7 @@ pub(super) fn condition(builder: &mut FunctionBuilder<'_>, predicate: &Predicate
         words,
         doubles,
         ends,
-        counts,
+        firsts,
         frame: None,
         signatures: BTreeMap::new(),
         inputs: Vec::new(),
@@ -166,8 +166,8 @@ struct Writer<'w, 'b, 'p> {
     doubles: Vec<Variable>,
     /// where walks end
     ends: Vec<Variable>,
-    /// how many elements walks have passed
-    counts: Vec<Variable>,
+    /// where walks began
+    firsts: Vec<Variable>,
     frame: Option<StackSlot>,
     signatures: BTreeMap<usize, SigRef>,
     /// where the inputs are

@@ -101,8 +101,9 @@ impl<'a> Comparison<'a, '_> {
         }
         self.spend(x.len())?;
         for (key, value) in x.iter(self.arena) {
-            if matches!(y, Map::Made(_)) {
-                // Keys that were made are not sorted: each is looked for among all.
+            if matches!((x, y), (Map::Made(_), _) | (_, Map::Made(_))) {
+                // Keys that were made are not sorted: each is looked for among all, whichever side they
+                // are on.
                 self.spend(y.len())?;
             }
             match y.get(&key, self.arena) {

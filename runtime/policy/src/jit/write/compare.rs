@@ -197,6 +197,16 @@ impl Writer<'_, '_, '_> {
             _ => return None,
         };
         let (left, right) = (self.get(a), self.get(b));
+        // What is known to be of another type than is compared is for the function to tell.
+        let fits = |held: Held| match held {
+            Held::Int(_) => wanted == Kind::Int,
+            Held::Double(_) => wanted == Kind::Double,
+            Held::Truth(_) => false,
+            Held::Data(_) | Held::Home(_) => true,
+        };
+        if !fits(left) || !fits(right) {
+            return None;
+        }
         let compare = |this: &mut Self| match wanted {
             Kind::Int => {
                 let (x, y) = (this.word(left), this.word(right));

@@ -189,11 +189,10 @@ impl Writer<'_, '_, '_> {
         let size = self.b.ins().iconst(types::I64, i64::from(SIZE));
         let bytes = self.b.ins().imul(length, size);
         let finish = self.b.ins().iadd(items, bytes);
-        let zero = self.b.ins().iconst(types::I64, 0);
         let register = usize::from(iter.0);
         self.b.def_var(self.words[register], items);
         self.b.def_var(self.ends[register], finish);
-        self.b.def_var(self.counts[register], zero);
+        self.b.def_var(self.firsts[register], items);
     }
 
     /// Pays the steps of all rounds of a loop before the first. That is more than the interpreter takes
@@ -257,15 +256,18 @@ impl Writer<'_, '_, '_> {
         let following = self.offset(here, i64::from(SIZE));
         self.b.def_var(self.words[register], following);
         if pair {
-            let count = self.b.use_var(self.counts[register]);
-            let one = self.b.ins().iconst(types::I64, 1);
-            let more = self.b.ins().iadd(count, one);
-            self.b.def_var(self.counts[register], more);
-            self.put(key, Held::Int(count));
+            // Its place, whoever took those before it.
+            let first = self.b.use_var(self.firsts[register]);
+            let passed = self.b.ins().isub(here, first);
+            let shift = self.b.ins().iconst(types::I64, i64::from(SIZE.ilog2()));
+            let place = self.b.ins().ushr(passed, shift);
+            self.put(key, Held::Int(place));
         }
         self.put(value, Held::Data(here));
     }
 }
+
+const _: () = assert!(SIZE.cast_unsigned().is_power_of_two());
 
 fn is_work(state: &State, register: Reg) -> bool {
     state.get(usize::from(register.0)).is_some_and(|(shape, _)| *shape == Shape::Work)

@@ -169,6 +169,9 @@ impl Writer<'_, '_, '_> {
             None => self.b.ins().jump(fast, &[]),
         };
         self.enter(fast);
+        // As many steps as the function takes, which looks at one after the other.
+        let steps = self.b.ins().iconst(types::I64, all.len().cast_signed() as i64);
+        self.spend(steps);
         let word = self.word(held);
         let mut found = self.b.ins().iconst(types::I8, 0);
         for value in all {

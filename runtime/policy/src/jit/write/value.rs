@@ -181,6 +181,10 @@ impl Writer<'_, '_, '_> {
     /// Makes the home of a register hold its value.
     pub(super) fn send_home(&mut self, register: Reg) {
         let (shape, _) = self.state[usize::from(register.0)];
+        if shape == Shape::Walk {
+            // A walk has no home: who would go on with it there is the interpreter.
+            return self.leave();
+        }
         if matches!(shape, Shape::Truth(_) | Shape::Int | Shape::Double | Shape::Data) {
             let held = self.register(register);
             let home = self.home_of(register);
