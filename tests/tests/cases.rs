@@ -71,7 +71,15 @@ const UNSAID: &[(&str, &str)] = &[
 fn every_message_about_a_condition_is_recorded() {
     let read = |path: &Path| workspace::read(path);
     let is_source = |path: &&std::path::PathBuf| {
-        let aside = ["code.rs", "reference.rs", "engines.rs", "closed.rs", "kept.rs", "tests.rs"];
+        let aside = [
+            "code.rs",
+            "reference.rs",
+            "engines.rs",
+            "engines/rows.rs",
+            "closed.rs",
+            "kept.rs",
+            "tests.rs",
+        ];
         path.starts_with("compiler/src/cel")
             && path.extension().is_some_and(|extension| extension == "rs")
             && !aside.iter().any(|name| path.ends_with(name))
