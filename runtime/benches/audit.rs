@@ -81,6 +81,8 @@ fn latencies(folder: &Path, input: &Value) -> (Vec<Duration>, Vec<Duration>) {
     (syncs, calls)
 }
 
+/// Callers that do nothing but report: no operation runs meanwhile, so each commit takes what came during
+/// the one before.
 fn throughput(folder: &Path, durability: Durability, input: &Value) {
     let mut config = Config::new(folder.join(format!("{durability:?}/l.jsonl")));
     config.durability = durability;

@@ -40,14 +40,14 @@ pub use auth::{AuthEvent, AuthStep};
 pub use call::CallId;
 pub use health::{Health, METRICS, Metric};
 pub use key::{KeyError, PublicKey, Signer};
-pub use lone::Lone;
+pub use lone::{Expected, Lone};
 pub use pace::{BATCH_RECORDS, BATCH_WAIT_MS, STRICT_RECORDS_MAX, STRICT_WAIT_US};
-pub use queue::{QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
+pub use queue::{AppendError, QUEUE_BYTES_MAX, QUEUE_RECORDS_MAX};
 pub use refusal::{REFUSAL_SUMS_MAX, Refusal};
 pub use settings::{Settings, SettingsError, settings};
 pub use sink::{CheckpointSink, FileSink, HttpSink};
 pub use trail::{
-    AppendError, AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError,
-    SEGMENT_BYTES, Trail, is_being_written, signed_by,
+    AuditReceipt, COMMIT_DEADLINE_MS, Config, Durability, IntentReceipt, OpenError, SEGMENT_BYTES,
+    Trail, is_being_written, signed_by,
 };
 pub use voice::{CHECKPOINT_MS, CHECKPOINT_RECORDS, Signing};

@@ -10,7 +10,8 @@ use mxcp_schemas::audit::{
 };
 
 use super::call::CallId;
-use super::trail::{AppendError, AuditReceipt, Trail};
+use super::queue::AppendError;
+use super::trail::{AuditReceipt, Trail};
 use crate::principal::Identity;
 
 macro_rules! steps {

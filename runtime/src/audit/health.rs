@@ -7,6 +7,8 @@ pub struct Health {
     pub enabled: bool,
     /// Why records cannot be written at present; none if they can.
     pub trouble: Option<String>,
+    /// Operations that run, and whose records are waited for.
+    pub expected: usize,
     /// Records that wait.
     pub waiting: usize,
     /// Records written since the trail was opened.
@@ -39,6 +41,12 @@ pub const METRICS: &[Metric] = &[
         meaning: "Commits of the audit trail, each of one or more records.",
         is_counter: true,
         read: |health| health.commits,
+    },
+    Metric {
+        name: "mxcp.audit.expected",
+        meaning: "Operations that run, and whose records the audit trail waits for.",
+        is_counter: false,
+        read: |health| health.expected as u64,
     },
     Metric {
         name: "mxcp.audit.failed",
@@ -80,11 +88,18 @@ mod tests {
     fn every_number_has_a_metric() {
         assert!(METRICS.is_sorted_by_key(|metric| metric.name));
         let trouble = Some("the disk is full".to_owned());
-        let (enabled, waiting, written) = (true, 3, 5);
-        let health =
-            Health { enabled, trouble, waiting, written, commits: 2, failed: 7, refused: 9 };
+        let health = Health {
+            enabled: true,
+            trouble,
+            expected: 4,
+            waiting: 3,
+            written: 5,
+            commits: 2,
+            failed: 7,
+            refused: 9,
+        };
         let values: Vec<u64> = METRICS.iter().map(|metric| (metric.read)(&health)).collect();
-        assert_eq!(values, [2, 7, 9, 1, 3, 5]);
+        assert_eq!(values, [2, 4, 7, 9, 1, 3, 5]);
         assert_eq!(METRICS.iter().map(|m| (m.read)(&Health::default())).sum::<u64>(), 0);
     }
 }

@@ -1,9 +1,10 @@
 //! When the writer takes what waits.
 //!
 //! A commit costs about the same for one record as for thirty, and most of that is the processor's
-//! time, so where many calls are under way it is cheaper for all of them that the next records are
-//! waited for. How many come is learnt from those that came: a lone caller never waits for anybody,
-//! and nobody waits for more than have come of late.
+//! time. While a processor is free that is spent for each record at once, and nobody waits for anybody.
+//! While operations run on every processor all of them wait for what a commit takes, so it is quicker
+//! for all that as many records wait as operations run. Operations may run long, or wait for others:
+//! where a record waited for nobody, the next ones do not wait until two have met again.
 
 use std::time::Duration;
 
@@ -15,9 +16,6 @@ pub const BATCH_RECORDS: usize = 1_000;
 pub const STRICT_WAIT_US: u64 = 4_000;
 /// Strict durability: how many records are waited for, at most.
 pub const STRICT_RECORDS_MAX: usize = 64;
-/// So many more full commits must have kept others waiting than have not, until more records are
-/// waited for.
-const CROWDED_COMMITS: u32 = 4;
 
 /// How many records are waited for, and how long.
 #[derive(Debug)]
@@ -25,28 +23,24 @@ pub(super) enum Pace {
     /// Whoever reports a record does not wait for it.
     Batch,
     /// Somebody waits for each record.
-    Strict(Gather),
-}
-
-/// How many records share a sync.
-#[derive(Debug)]
-pub(super) struct Gather {
-    wanted: usize,
-    /// how many more commits kept others waiting than did not
-    crowded: u32,
+    Strict {
+        /// whether a record waited for others, and none came
+        in_vain: bool,
+    },
 }
 
 impl Pace {
     /// The pace of a trail, strict or in batches.
-    pub(super) fn new(strict: bool) -> Self {
-        if strict { Self::Strict(Gather::default()) } else { Self::Batch }
+    pub(super) const fn new(strict: bool) -> Self {
+        if strict { Self::Strict { in_vain: false } } else { Self::Batch }
     }
 
-    /// How many records are enough.
-    pub(super) const fn wanted(&self) -> usize {
+    /// How many records are enough, while so many operations run on so many processors.
+    pub(super) fn wanted(&self, running: usize, processors: usize) -> usize {
         match self {
             Self::Batch => BATCH_RECORDS,
-            Self::Strict(gather) => gather.wanted,
+            Self::Strict { in_vain } if *in_vain || running < processors => 1,
+            Self::Strict { .. } => running.clamp(1, STRICT_RECORDS_MAX),
         }
     }
 
@@ -54,7 +48,7 @@ impl Pace {
     pub(super) const fn wait(&self) -> Duration {
         match self {
             Self::Batch => Duration::from_millis(BATCH_WAIT_MS),
-            Self::Strict(_) => Duration::from_micros(STRICT_WAIT_US),
+            Self::Strict { .. } => Duration::from_micros(STRICT_WAIT_US),
         }
     }
 
@@ -63,39 +57,10 @@ impl Pace {
         matches!(self, Self::Batch)
     }
 
-    /// Whether nobody but a single caller has come of late, who waits for the disk.
-    pub(super) const fn is_lone(&self) -> bool {
-        matches!(self, Self::Strict(Gather { wanted: 1, crowded: 0 }))
-    }
-
-    /// Learns from a commit: how many records it takes, and how many others had come by the time
-    /// that a commit ended.
-    pub(super) fn took(&mut self, records: usize, meanwhile: usize) {
-        if let Self::Strict(gather) = self {
-            gather.took(records, meanwhile);
-        }
-    }
-}
-
-impl Default for Gather {
-    fn default() -> Self {
-        Self { wanted: 1, crowded: 0 }
-    }
-}
-
-impl Gather {
-    fn took(&mut self, records: usize, meanwhile: usize) {
-        if records < self.wanted {
-            // These are all that come in the time.
-            *self = Self { wanted: records.max(1), crowded: 0 };
-        } else if meanwhile == 0 {
-            self.crowded = self.crowded.saturating_sub(1);
-        } else {
-            self.crowded += 1;
-            if self.crowded == CROWDED_COMMITS {
-                let wanted = self.wanted + self.wanted.div_ceil(2);
-                *self = Self { wanted: wanted.min(STRICT_RECORDS_MAX), crowded: 0 };
-            }
+    /// Learns that so many records were taken, and whether they had waited as long as records do.
+    pub(super) const fn took(&mut self, records: usize, waited: bool) {
+        if let Self::Strict { in_vain } = self {
+            *in_vain = records < 2 && (waited || *in_vain);
         }
     }
 }
@@ -104,48 +69,39 @@ impl Gather {
 mod tests {
     use super::*;
 
-    fn wanted(pace: &mut Pace, commits: u32, records: usize, meanwhile: usize) -> usize {
-        (0..commits).for_each(|_| pace.took(records, meanwhile));
-        pace.wanted()
+    #[test]
+    fn nobody_waits_while_a_processor_is_free() {
+        let pace = Pace::new(true);
+        assert_eq!([0, 1, 3].map(|running| pace.wanted(running, 4)), [1, 1, 1]);
     }
 
     #[test]
-    fn a_lone_caller_never_waits() {
-        assert_eq!(wanted(&mut Pace::new(true), 1_000, 1, 0), 1);
+    fn as_many_wait_as_run() {
+        let pace = Pace::new(true);
+        assert_eq!([1, 2, 7].map(|running| pace.wanted(running, 1)), [1, 2, 7]);
+        assert_eq!(pace.wanted(1_000, 4), STRICT_RECORDS_MAX);
     }
 
     #[test]
-    fn a_caller_is_alone_as_long_as_nobody_else_comes() {
+    fn who_waited_in_vain_waits_no_more_until_two_have_met() {
         let mut pace = Pace::new(true);
-        assert!(pace.is_lone());
-        wanted(&mut pace, 2, 1, 1);
-        wanted(&mut pace, 1, 1, 0);
-        assert!(!pace.is_lone());
-        wanted(&mut pace, 1, 1, 0);
-        assert!(pace.is_lone());
-        wanted(&mut pace, CROWDED_COMMITS, 1, 1);
-        wanted(&mut pace, 100, 2, 0);
-        assert!(!pace.is_lone(), "two come together");
-        assert!(!Pace::new(false).is_lone());
-    }
-
-    #[test]
-    fn as_many_are_waited_for_as_come() {
-        let mut pace = Pace::new(true);
-        assert_eq!(wanted(&mut pace, CROWDED_COMMITS - 1, 1, 1), 1);
-        assert_eq!(wanted(&mut pace, 1, 1, 1), 2);
-        assert_eq!(wanted(&mut pace, CROWDED_COMMITS, 2, 1), 3);
-        // A full commit that kept nobody waiting asks for no more.
-        assert_eq!(wanted(&mut pace, 100, 3, 0), 3);
-        assert_eq!(wanted(&mut pace, 1, 2, 1), 2);
-        assert_eq!(wanted(&mut pace, 1, 0, 0), 1);
-        assert_eq!(wanted(&mut pace, 1_000, 10_000, 9_000), STRICT_RECORDS_MAX);
+        pace.took(1, false);
+        assert_eq!(pace.wanted(8, 2), 8);
+        pace.took(1, true);
+        assert_eq!(pace.wanted(8, 2), 1);
+        pace.took(1, false);
+        assert_eq!(pace.wanted(8, 2), 1);
+        pace.took(2, false);
+        assert_eq!(pace.wanted(8, 2), 8);
+        pace.took(2, true);
+        assert_eq!(pace.wanted(8, 2), 8);
     }
 
     #[test]
     fn batches_do_not_change() {
         let mut pace = Pace::new(false);
-        assert_eq!(wanted(&mut pace, 100, 3, 3), BATCH_RECORDS);
+        pace.took(1, true);
+        assert_eq!([0, 100].map(|running| pace.wanted(running, 1)), [BATCH_RECORDS; 2]);
         assert!(pace.hurries() && !Pace::new(true).hurries());
     }
 }

@@ -1,6 +1,6 @@
 //! What stands between those who report operations and whoever writes them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,24 @@ pub const QUEUE_RECORDS_MAX: usize = 10_000;
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What became of a record: its number, or why it is not on disk.
-pub(super) type Outcome = Result<u64, Arc<str>>;
+pub(super) type Outcome = Result<u64, AppendError>;
+
+/// Why a record is not on disk. The operation must not be answered then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Writing failed.
+    #[error("the audit record could not be written: {0}")]
+    Failed(Arc<str>),
+    /// Writing takes too long. The record may still reach the disk.
+    #[error("the audit record was not on disk within {} ms", .0.as_millis())]
+    Deadline(Duration),
+    /// Too many records wait.
+    #[error("too many audit records wait to be written")]
+    Full,
+    /// The trail was closed.
+    #[error("the audit trail is closed")]
+    Closed,
+}
 
 /// Whoever waits for a record to be on disk.
 #[derive(Debug)]
@@ -33,15 +50,6 @@ pub(super) struct Entry {
     pub body: Vec<u8>,
     /// Who waits for it.
     pub ticket: Option<Ticket>,
-}
-
-/// Why a record was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// Too many wait already.
-    Full,
-    /// The trail was closed.
-    Closed,
 }
 
 /// What the writer does next.
@@ -75,6 +83,9 @@ pub(super) struct Shared {
     pub refused: AtomicU64,
     trouble: Mutex<Option<Arc<str>>>,
     bundle: Mutex<Option<Arc<str>>>,
+    /// operations that run, and whose records will come
+    pub expected: AtomicUsize,
+    processors: usize,
 }
 
 #[derive(Debug)]
@@ -85,8 +96,8 @@ struct Queue {
     taken: usize,
     since: Option<Instant>,
     pace: Pace,
-    /// how many entries wake the writer, while it sleeps
-    wakes_at: Option<usize>,
+    /// whether the writer sleeps
+    is_asleep: bool,
     urgent: bool,
     /// whether the writer has to look at what is due again
     nudged: bool,
@@ -95,15 +106,15 @@ struct Queue {
 }
 
 impl Shared {
-    /// An empty queue of a trail, strict or in batches.
-    pub(super) fn new(strict: bool) -> Self {
+    /// An empty queue of a trail, strict or in batches, on a machine with so many processors.
+    pub(super) fn new(strict: bool, processors: usize) -> Self {
         let queue = Queue {
             entries: Vec::new(),
             bytes: 0,
             taken: 0,
             since: None,
             pace: Pace::new(strict),
-            wakes_at: None,
+            is_asleep: false,
             urgent: false,
             nudged: false,
             closing: false,
@@ -121,7 +132,20 @@ impl Shared {
             refused: AtomicU64::new(0),
             trouble: Mutex::new(None),
             bundle: Mutex::new(None),
+            expected: AtomicUsize::new(0),
+            processors,
         }
+    }
+
+    /// How many records are enough for a commit now.
+    fn wanted(&self, queue: &Queue) -> usize {
+        // A hint; nothing else is ordered by it.
+        queue.pace.wanted(self.expected.load(Ordering::Relaxed), self.processors)
+    }
+
+    /// Whether more is not waited for.
+    fn is_due(&self, queue: &Queue) -> bool {
+        queue.closing || queue.urgent || queue.entries.len() >= self.wanted(queue)
     }
 
     /// Takes a record for which nobody waits, if there is room for it; gives it back otherwise.
@@ -137,36 +161,33 @@ impl Shared {
 
     /// Takes a record for which somebody waits. Those who wait may be twice as many as the records
     /// of those who do not: a full queue slows its callers down before it refuses them.
-    pub(super) fn submit(&self, body: Vec<u8>, ticket: Ticket) -> Result<(), Refused> {
+    pub(super) fn submit(&self, body: Vec<u8>, ticket: Ticket) {
         let mut queue = lock(&self.queue);
-        if queue.closing || queue.gone {
-            return Err(Refused::Closed);
-        }
-        if queue.is_full(body.len(), 2) {
-            return Err(Refused::Full);
+        let refusal = if queue.closing || queue.gone {
+            Some(AppendError::Closed)
+        } else {
+            queue.is_full(body.len(), 2).then_some(AppendError::Full)
+        };
+        if let Some(refusal) = refusal {
+            drop(queue);
+            return ticket.settle(Err(refusal));
         }
         queue.urgent |= queue.pace.hurries();
         queue.push(Entry { body, ticket: Some(ticket) });
         self.wake(queue);
-        Ok(())
     }
 
-    /// Whether nothing is being written, nothing waits, and a single caller has been about of late:
-    /// that one's record may as well be brought to disk on the thread that has it.
+    /// Whether there are fewer other operations than processors, and than threads: then the thread that
+    /// has a record may spend its time on the disk.
+    pub(super) fn spares(&self, threads: usize) -> bool {
+        self.expected.load(Ordering::Relaxed) < self.processors.min(threads)
+    }
+
+    /// Whether nothing waits to be written, nor is about to be.
     pub(super) fn is_quiet(&self) -> bool {
-        if self.commit_began_us.load(Ordering::Relaxed) != 0 {
-            return false;
-        }
         let queue = lock(&self.queue);
         let is_open = !queue.closing && !queue.gone;
-        is_open && queue.entries.is_empty() && queue.taken == 0 && queue.pace.is_lone()
-    }
-
-    /// Notes that a record was written alone.
-    pub(super) fn wrote_alone(&self) {
-        let mut queue = lock(&self.queue);
-        let meanwhile = queue.waiting() + queue.taken;
-        queue.pace.took(1, meanwhile);
+        is_open && queue.entries.is_empty() && queue.taken == 0
     }
 
     /// Has the writer's thread look again at what is due and whether writing is paused: it sleeps by a
@@ -174,16 +195,16 @@ impl Shared {
     pub(super) fn nudge(&self) {
         let mut queue = lock(&self.queue);
         queue.nudged = true;
-        if queue.wakes_at.take().is_some() {
+        if std::mem::take(&mut queue.is_asleep) {
             drop(queue);
             self.work.notify_one();
         }
     }
 
-    /// Wakes the writer if it sleeps and has something to do.
+    /// Wakes the writer if it sleeps and has something to do, or to wait for.
     fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
-        let (entries, urgent) = (queue.entries.len(), queue.urgent);
-        if queue.wakes_at.take_if(|at| urgent || entries >= *at).is_some() {
+        let has_news = queue.entries.len() == 1 || self.is_due(&queue);
+        if has_news && std::mem::take(&mut queue.is_asleep) {
             drop(queue);
             self.work.notify_one();
         }
@@ -194,7 +215,6 @@ impl Shared {
     pub(super) fn next(&self, not_before: Option<Instant>, tick: Instant) -> Work {
         let mut queue = lock(&self.queue);
         queue.taken = 0;
-        let meanwhile = queue.waiting();
         loop {
             // Before anything is taken: whether writing is paused may be what is new.
             if std::mem::take(&mut queue.nudged) {
@@ -202,22 +222,19 @@ impl Shared {
             }
             let now = Instant::now();
             let paused = not_before.filter(|at| *at > now && !queue.closing);
+            let is_due = self.is_due(&queue);
             let due = if queue.entries.is_empty() {
                 None
-            } else if queue.is_due() {
+            } else if is_due {
                 Some(now)
             } else {
                 Some(queue.since.unwrap_or(now) + queue.pace.wait())
             };
             let due = due.map(|at| paused.map_or(at, |pause| at.max(pause)));
             if due.is_some_and(|at| at <= now) {
-                let records = queue.waiting();
                 let entries = queue.take();
                 queue.taken = entries.len();
-                // Sums of refusals say nothing of how many call.
-                if records > 0 {
-                    queue.pace.took(records, meanwhile);
-                }
+                queue.pace.took(entries.len(), !is_due);
                 return Work::Entries(entries);
             }
             if queue.closing && queue.entries.is_empty() {
@@ -228,10 +245,10 @@ impl Shared {
             }
             let until = due.map_or(tick, |at| at.min(tick));
             let wait = until.saturating_duration_since(now);
-            queue.wakes_at = Some(if queue.entries.is_empty() { 1 } else { queue.pace.wanted() });
+            queue.is_asleep = true;
             (queue, _) =
                 self.work.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner);
-            queue.wakes_at = None;
+            queue.is_asleep = false;
         }
     }
 
@@ -305,16 +322,6 @@ impl Queue {
             || (self.bytes + bytes > QUEUE_BYTES_MAX * times && !self.entries.is_empty())
     }
 
-    /// Whether more is not waited for.
-    fn is_due(&self) -> bool {
-        self.closing || self.urgent || self.entries.len() >= self.pace.wanted()
-    }
-
-    /// Records for which somebody waits.
-    fn waiting(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.ticket.is_some()).count()
-    }
-
     fn push(&mut self, entry: Entry) {
         self.bytes += entry.body.len();
         self.since.get_or_insert_with(Instant::now);
@@ -340,4 +347,106 @@ impl Ticket {
 /// Locks; a thread that panicked while it held the lock left nothing half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pace::{BATCH_RECORDS, STRICT_WAIT_US};
+    use super::*;
+
+    fn submit(shared: &Shared) -> mpsc::Receiver<Outcome> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        shared.submit(b"{".to_vec(), Ticket::Thread(sender));
+        receiver
+    }
+
+    fn is_due(shared: &Shared) -> bool {
+        shared.is_due(&lock(&shared.queue))
+    }
+
+    fn run(shared: &Shared, operations: usize) {
+        shared.expected.store(operations, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn nobody_waits_for_others_while_a_processor_is_free() {
+        let shared = Shared::new(true, 2);
+        run(&shared, 1);
+        assert!(shared.is_quiet() && shared.spares(2) && !shared.spares(1));
+        let _one = submit(&shared);
+        assert!(is_due(&shared) && !shared.is_quiet(), "it is written with the next one");
+        assert!(matches!(shared.next(None, Instant::now()), Work::Entries(one) if one.len() == 1));
+        assert!(!shared.is_quiet(), "it is about to be written");
+    }
+
+    #[test]
+    fn while_operations_run_on_every_processor_records_share_a_sync() {
+        let shared = Shared::new(true, 2);
+        run(&shared, 3);
+        assert!(!shared.spares(4));
+        let _two = [submit(&shared), submit(&shared)];
+        assert!(!is_due(&shared));
+        run(&shared, 2);
+        assert!(is_due(&shared), "as many wait as run");
+        run(&shared, 1_000);
+        assert!(!is_due(&shared));
+        run(&shared, 1);
+        assert!(is_due(&shared), "a processor is free");
+    }
+
+    #[test]
+    fn a_record_waits_for_nobody_longer_than_records_do() {
+        let shared = Arc::new(Shared::new(true, 1));
+        run(&shared, 2);
+        let began = Instant::now();
+        let _one = submit(&shared);
+        let far = began + Duration::from_hours(1);
+        assert!(matches!(shared.next(None, far), Work::Entries(one) if one.len() == 1));
+        assert!(began.elapsed() >= Duration::from_micros(STRICT_WAIT_US));
+        let _two = submit(&shared);
+        assert!(is_due(&shared), "nobody came, so nobody is waited for");
+    }
+
+    #[test]
+    fn whoever_fills_a_group_wakes_the_writer() {
+        // In batches, for those wait long enough to see who ended the wait.
+        let shared = Arc::new(Shared::new(false, 1));
+        let sleeper = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let far = Instant::now() + Duration::from_hours(1);
+                let Work::Entries(first) = shared.next(None, far) else { return 0 };
+                let Work::Entries(second) = shared.next(None, far) else { return 0 };
+                first.len() + second.len()
+            }
+        });
+        let _first = submit(&shared);
+        while !lock(&shared.queue).is_asleep || !lock(&shared.queue).entries.is_empty() {
+            std::thread::yield_now();
+        }
+        let _second = submit(&shared);
+        assert_eq!(sleeper.join().unwrap(), 2);
+    }
+
+    #[test]
+    fn in_batches_only_those_hurry_who_wait() {
+        let shared = Shared::new(false, 1);
+        for _ in 1..BATCH_RECORDS {
+            assert!(shared.offer(b"{".to_vec()).is_ok());
+        }
+        assert!(!is_due(&shared));
+        let _waits = submit(&shared);
+        assert!(is_due(&shared));
+    }
+
+    #[test]
+    fn whoever_finds_no_room_or_nobody_there_learns_of_it() {
+        let shared = Shared::new(true, 1);
+        let waiting: Vec<_> = (0..2 * QUEUE_RECORDS_MAX).map(|_| submit(&shared)).collect();
+        assert_eq!(submit(&shared).recv(), Ok(Err(AppendError::Full)));
+        shared.close();
+        assert_eq!(submit(&shared).recv(), Ok(Err(AppendError::Closed)));
+        shared.abandon();
+        assert!(waiting.iter().all(|ticket| ticket.recv().is_err()));
+    }
 }

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::call::CallId;
 use super::head::{self, Loaded, Sidecar};
 use super::health::Health;
-use super::lone::Lone;
-use super::queue::{Entry, Outcome, Refused, Shared, Ticket, lock};
+use super::lone::{Expected, Lone};
+use super::queue::{AppendError, Outcome, Shared, Ticket, lock};
 use super::recover::{recover, signed_last};
 use super::refusal::Refusal;
 use super::retention::RETENTION_MS;
@@ -69,6 +69,7 @@ pub struct Config {
     pub(super) checkpoint_every: Duration,
     /// how often expired segments are looked for
     pub(super) retention_every: Duration,
+    pub(super) processors: usize,
 }
 
 impl Config {
@@ -86,6 +87,7 @@ impl Config {
             retry_pause: Duration::from_millis(RETRY_PAUSE_MS),
             checkpoint_every: Duration::from_millis(CHECKPOINT_MS),
             retention_every: Duration::from_millis(RETENTION_MS),
+            processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
     }
 }
@@ -117,23 +119,6 @@ pub enum OpenError {
         /// why it failed
         source: io::Error,
     },
-}
-
-/// Why a record is not on disk. The operation must not be answered then.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// Writing failed.
-    #[error("the audit record could not be written: {0}")]
-    Failed(Arc<str>),
-    /// Writing takes too long. The record may still reach the disk.
-    #[error("the audit record was not on disk within {} ms", .0.as_millis())]
-    Deadline(Duration),
-    /// Too many records wait.
-    #[error("too many audit records wait to be written")]
-    Full,
-    /// The trail was closed.
-    #[error("the audit trail is closed")]
-    Closed,
 }
 
 /// Proof that an operation is recorded as its trail demands. Only a trail makes these, and a reply
@@ -220,7 +205,8 @@ impl Trail {
         if let Some(key) = own.or_else(|| before.clone()) {
             sidecar.set_key(key);
         }
-        let shared = Arc::new(Shared::new(config.durability == Durability::Strict));
+        let shared = Shared::new(config.durability == Durability::Strict, config.processors);
+        let shared = Arc::new(shared);
         let mut writer = Writer::new(config, Arc::clone(&shared), layout, sidecar, found, voice);
         writer.begin(before.as_deref()).map_err(fail("writing to it"))?;
         let writer = Arc::new(Mutex::new(writer));
@@ -250,6 +236,12 @@ impl Trail {
         Self { open: None }
     }
 
+    /// Notes that an operation runs, whose record will come.
+    pub fn expect(&self) -> Expected {
+        let open = self.open.as_ref().filter(|open| open.strict);
+        Expected::new(open.map(|open| Arc::clone(&open.shared)))
+    }
+
     /// Records an operation. The record is on its way when this returns; the future says when the
     /// operation may be answered. Dropping the future does not take the record back.
     pub fn append(
@@ -261,22 +253,16 @@ impl Trail {
     }
 
     /// [`Self::append`] for whoever has a thread that may wait for the disk: the record is not on its
-    /// way before that thread calls [`Lone::commit`].
+    /// way before that thread calls [`Lone::commit`]. None where nobody waits for the disk.
     pub fn append_alone(
         &self,
         record: &Record<'_>,
     ) -> Option<(Lone, impl Future<Output = Result<AuditReceipt, AppendError>> + Send + use<>)>
     {
-        let open = Arc::clone(self.open.as_ref()?);
+        let open = Arc::clone(self.open.as_ref().filter(|open| open.strict)?);
         let (sender, receiver) = oneshot::channel();
-        let entry = Entry { body: encoded(record), ticket: Some(Ticket::Task(sender)) };
-        Some((Lone { open, entry }, self.settle(Admitted::Waiting(receiver))))
-    }
-
-    /// Whether [`Self::append_alone`] is quicker than [`Self::append`]: calls wait for the disk, and
-    /// nobody but a single caller has come of late.
-    pub fn is_quiet(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.strict && open.shared.is_quiet())
+        let lone = Lone { open, body: encoded(record), ticket: Ticket::Task(sender) };
+        Some((lone, self.settle(Admitted::Waiting(receiver))))
     }
 
     /// How long anybody waits for a record, where calls wait for the disk.
@@ -391,7 +377,7 @@ impl Trail {
         let mut body = Vec::with_capacity(1_024);
         encode_system(&mut body, kind, event);
         let (sender, receiver) = mpsc::sync_channel(1);
-        open.shared.submit(body, Ticket::Thread(sender)).map_err(refused)?;
+        open.shared.submit(body, Ticket::Thread(sender));
         match receiver.recv_timeout(open.deadline) {
             Ok(outcome) => settled(outcome),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(AppendError::Closed),
@@ -419,6 +405,7 @@ impl Trail {
         Health {
             enabled: true,
             trouble: hangs.or_else(|| shared.trouble().map(|trouble| trouble.to_string())),
+            expected: shared.expected.load(Ordering::Relaxed),
             waiting: shared.waiting(),
             written: shared.written.load(Ordering::Relaxed),
             commits: shared.commits.load(Ordering::Relaxed),
@@ -447,28 +434,33 @@ impl Trail {
         let Some(open) = &self.open else {
             return Admitted::Settled(Ok(AuditReceipt { seq: None }));
         };
-        let refuse = || Admitted::Settled(Err(AppendError::Deadline(open.deadline)));
-        if open.strict && open.hangs() {
-            return refuse();
-        }
         let mut body = encoded(record);
         if !open.strict {
             match open.shared.offer(body) {
                 Ok(()) => return Admitted::Settled(Ok(AuditReceipt { seq: None })),
                 // There is no room, and there will be none.
-                Err(_) if open.hangs() => return refuse(),
+                Err(_) if open.hangs() => {
+                    return Admitted::Settled(Err(AppendError::Deadline(open.deadline)));
+                }
                 Err(kept) => body = kept,
             }
         }
         let (ticket, receiver) = ticket();
-        match open.shared.submit(body, ticket) {
-            Ok(()) => Admitted::Waiting(receiver),
-            Err(why) => Admitted::Settled(Err(refused(why))),
-        }
+        open.submit(body, ticket);
+        Admitted::Waiting(receiver)
     }
 }
 
 impl Open {
+    /// Leaves a record to the trail's thread, unless it is known already that nobody lives to see it on
+    /// disk.
+    pub(super) fn submit(&self, body: Vec<u8>, ticket: Ticket) {
+        if self.strict && self.hangs() {
+            return ticket.settle(Err(AppendError::Deadline(self.deadline)));
+        }
+        self.shared.submit(body, ticket);
+    }
+
     /// Whether a commit has been under way for longer than anybody may wait.
     fn hangs(&self) -> bool {
         self.shared.commit_age().is_some_and(|age| age > self.deadline)
@@ -500,14 +492,7 @@ fn encoded(record: &Record<'_>) -> Vec<u8> {
 }
 
 fn settled(outcome: Outcome) -> Result<AuditReceipt, AppendError> {
-    outcome.map(|seq| AuditReceipt { seq: Some(seq) }).map_err(AppendError::Failed)
-}
-
-const fn refused(why: Refused) -> AppendError {
-    match why {
-        Refused::Full => AppendError::Full,
-        Refused::Closed => AppendError::Closed,
-    }
+    outcome.map(|seq| AuditReceipt { seq: Some(seq) })
 }
 
 fn intent_event(call: &Record<'_>) -> Value {

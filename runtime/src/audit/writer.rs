@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::call::CallId;
 use super::chain::{CHECKPOINT, Chain, GAP, KEY_ROTATION, TOMBSTONE, TORN};
 use super::head::Sidecar;
-use super::queue::{Entry, Shared, Work};
+use super::queue::{AppendError, Entry, Shared, Work};
 use super::recover::{Gap, Recovered, Torn};
 use super::segment::{Layout, Segment};
 use super::storage::{Storage, StoredFile};
@@ -178,7 +178,6 @@ impl Writer {
     pub(super) fn commit_alone(&mut self, entry: Entry) {
         let due = self.tick();
         self.commit(vec![entry]);
-        self.shared.wrote_alone();
         if self.tick() < due {
             self.shared.nudge();
         }
@@ -399,7 +398,7 @@ impl Writer {
             match entry.ticket {
                 Some(ticket) => {
                     self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                    ticket.settle(Err(Arc::clone(trouble)));
+                    ticket.settle(Err(AppendError::Failed(Arc::clone(trouble))));
                 }
                 // Sums of refusals: who was refused was answered already.
                 None => self.unsaid.push(entry.body),

@@ -32,6 +32,7 @@ type Job = Box<dyn FnOnce(Option<&mut Session>) + Send>;
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
+    workers: usize,
 }
 
 struct Shared {
@@ -118,7 +119,12 @@ impl Pool {
         }
         let watched = Arc::downgrade(&shared);
         spawn("sql-watch", move || while Shared::watch(&watched) {})?;
-        Ok(Self { shared })
+        Ok(Self { shared, workers })
+    }
+
+    /// How many threads run jobs.
+    pub fn workers(&self) -> usize {
+        self.workers
     }
 
     /// Runs a job on some thread, within `timeout` from now on: it is interrupted when that is over,

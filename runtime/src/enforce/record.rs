@@ -15,6 +15,7 @@ use mxcp_schemas::audit::{
 use mxcp_schemas::bundle::code::USER_ATTRIBUTES;
 use mxcp_schemas::bundle::definition::{Kind, TypeId};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::ask::Trace;
 use super::execute::{Admission, Done};
@@ -22,7 +23,7 @@ use super::state::{Attempt, Decided};
 use super::{Answer, Caller, Given, Note, Outcome, Unrecorded};
 use crate::arguments::Arguments;
 use crate::audit::redact::REDACTED;
-use crate::audit::{AppendError, AuditReceipt, CallId, IntentReceipt, Lone};
+use crate::audit::{AppendError, AuditReceipt, CallId, Expected, IntentReceipt, Lone};
 use crate::auth::admission::Vouched;
 use crate::endpoint::Endpoint;
 use crate::endpoint::prepared::Prepared;
@@ -62,15 +63,14 @@ struct Known<'k> {
 }
 
 /// The record of an admitted call, which is made once: by the thread that knows first what the call
-/// came to, if that may bring it to disk itself, else by whoever answers the call.
-#[derive(Debug, Default)]
+/// came to, if the call waits for the disk, else by whoever answers the call.
+#[derive(Debug)]
 pub(super) struct Entry(Mutex<Stage>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Stage {
-    /// nobody has made it
-    #[default]
-    Open,
+    /// nobody has made it, and the trail knows that it will come
+    Open { _expected: Expected },
     /// it was made then, and this is what becomes of it
     Made(Instant, Appended),
     /// whoever answers the call sees to it
@@ -87,6 +87,11 @@ impl fmt::Debug for Appended {
 }
 
 impl Entry {
+    /// The record of a call that is about to run.
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        Self(Mutex::new(Stage::Open { _expected: runtime.trail().expect() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Stage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,18 +100,28 @@ impl Entry {
     fn claim(&self) -> Option<Appended> {
         match std::mem::replace(&mut *self.lock(), Stage::Claimed) {
             Stage::Made(_, appended) => Some(appended),
-            Stage::Open | Stage::Claimed => None,
+            Stage::Open { .. } | Stage::Claimed => None,
         }
     }
 }
 
 impl Admission {
-    /// Records what the call came to, if the thread that knows it may as well do that itself.
-    /// [`Decided::record`] finds the record; should the call come to something else there, because
-    /// nobody waited for this, the record that was first stands.
-    pub(super) fn record(&self, done: &Done) {
+    /// Records what the call came to, where the call waits for the disk; on one of so many threads that
+    /// run calls. [`Decided::record`] finds the record; should the call come to something else there,
+    /// because nobody waited for this, the record that was first stands.
+    pub(super) fn record(&self, done: &Done, threads: usize) {
         if let Some(lone) = self.make(done) {
-            lone.commit();
+            lone.commit(threads);
+        }
+    }
+
+    /// Returns when the call is cancelled. From then on what its thread comes to is nobody's concern,
+    /// unless that is on record already.
+    pub(super) async fn cancelled(&self, cancel: &CancellationToken) {
+        cancel.cancelled().await;
+        let mut stage = self.entry.lock();
+        if matches!(*stage, Stage::Open { .. }) {
+            *stage = Stage::Claimed;
         }
     }
 
@@ -117,7 +132,7 @@ impl Admission {
             tokio::time::sleep(deadline).await;
             let made = match *self.entry.lock() {
                 Stage::Made(made, _) => made,
-                Stage::Open | Stage::Claimed => continue,
+                Stage::Open { .. } | Stage::Claimed => continue,
             };
             tokio::time::sleep_until((made + deadline).into()).await;
             // Whatever becomes of it now, nobody is answered on the strength of it.
@@ -128,9 +143,6 @@ impl Admission {
     }
 
     fn make(&self, done: &Done) -> Option<Lone> {
-        if !self.runtime.trail().is_quiet() {
-            return None;
-        }
         let endpoint = self.runtime.catalog().all().get(self.endpoint)?;
         let prepared = self.runtime.prepared(endpoint).ok()?;
         let (trace, error, outcome) = done;
@@ -148,12 +160,12 @@ impl Admission {
             trace,
             error: error.as_deref(),
         };
-        let mut stage = self.entry.lock();
-        if !matches!(*stage, Stage::Open) {
-            return None;
-        }
         let (lone, appended) =
             known.write(outcome, |record| self.runtime.trail().append_alone(record))?;
+        let mut stage = self.entry.lock();
+        if !matches!(*stage, Stage::Open { .. }) {
+            return None;
+        }
         *stage = Stage::Made(Instant::now(), Appended(Box::pin(appended)));
         Some(lone)
     }

@@ -31,7 +31,7 @@ pub(super) async fn run(
     let Some(pool) = runtime.pool() else {
         return work.fail(Fault::public("sql", "there is no database"), prepared.is_guarded);
     };
-    let timeout = Limits::duration(runtime.query_timeout_ms());
+    let (timeout, threads) = (Limits::duration(runtime.query_timeout_ms()), pool.workers());
     // What is known so far, should the job never come back.
     let (trace, rest, call) = (work.trace.clone(), work.clone(), Arc::clone(&work.call));
     let sql = match &endpoint.definition.body {
@@ -41,12 +41,12 @@ pub(super) async fn run(
     let about = Arc::new(About::new(&work.call.caller, sql).await);
     tokio::select! {
         biased;
-        done = pool.run(timeout, move |session| job(work, session, about)) => match done {
+        done = pool.run(timeout, move |session| job(work, session, about, threads)) => match done {
             Ok(done) => done,
             Err(error) => lost(rest, &error, timeout),
         },
         // Dropping the job's future interrupts it.
-        () = cancel.cancelled() => {
+        () = call.cancelled(cancel) => {
             let text = format!("the call was cancelled (call {})", rest.call.id);
             let failure = Failure { class: Class::Cancelled, text };
             (trace, Some("cancelled".into()), Outcome::Failed(failure))
@@ -58,11 +58,11 @@ pub(super) async fn run(
     }
 }
 
-/// Runs on a thread of the pool, which records what it came to if nobody else writes.
-fn job(work: Work, session: &mut Session, about: Arc<About>) -> Done {
+/// Runs on one of the pool's threads, which records what it came to if the call waits for that.
+fn job(work: Work, session: &mut Session, about: Arc<About>, threads: usize) -> Done {
     let call = Arc::clone(&work.call);
     let done = answer(work, session, about);
-    call.record(&done);
+    call.record(&done, threads);
     done
 }
 

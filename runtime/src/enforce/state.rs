@@ -310,7 +310,7 @@ impl<'c> Announced<'c> {
             id: attempt.id,
             started: attempt.started,
             now: attempt.now,
-            entry: Entry::default(),
+            entry: Entry::of(attempt.runtime),
         });
         attempt.admission = Some(Arc::clone(&call));
         let work = Work { call, trace: std::mem::take(&mut attempt.trace), error: None };

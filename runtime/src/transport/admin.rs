@@ -116,10 +116,11 @@ async fn health(State(runtime): State<Arc<Runtime>>) -> Response {
         None => (StatusCode::OK, "ok"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
     };
-    let Health { enabled, trouble, waiting, written, commits, failed, refused } = health;
+    let Health { enabled, trouble, expected, waiting, written, commits, failed, refused } = health;
     let audit = json!({
         "enabled": enabled,
         "trouble": trouble,
+        "expected": expected,
         "waiting": waiting,
         "written": written,
         "commits": commits,

@@ -1,5 +1,6 @@
 //! A file system that fails when it is told to.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -20,6 +21,8 @@ struct State {
     /// whether a write that fails leaves half of its bytes behind
     torn: bool,
     hanging: bool,
+    /// names of the threads that did something
+    threads: BTreeSet<String>,
 }
 
 impl Faulty {
@@ -46,6 +49,11 @@ impl Faulty {
         self.state.0.lock().unwrap().operations
     }
 
+    /// Whether a thread of that name did something.
+    pub(super) fn has_seen(&self, thread: &str) -> bool {
+        self.state.0.lock().unwrap().threads.contains(thread)
+    }
+
     /// Counts an operation. Returns whether a failing write leaves something behind.
     fn step(&self) -> Result<(), (io::Error, bool)> {
         let mut state = self.state.0.lock().unwrap();
@@ -54,6 +62,7 @@ impl Faulty {
         }
         let number = state.operations;
         state.operations += 1;
+        state.threads.extend(std::thread::current().name().map(str::to_owned));
         match state.fail_from {
             Some(from) if (from..state.fail_until).contains(&number) => {
                 Err((io::Error::from(io::ErrorKind::StorageFull), state.torn))
