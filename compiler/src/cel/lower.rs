@@ -486,7 +486,12 @@ impl Lowering<'_> {
 
     /// A jump to a place that is not known yet.
     fn jump(&mut self, id: ExprId, make: impl Fn(Target) -> Op) -> usize {
-        self.op(id, make(Target(u32::MAX)));
+        self.jump_of(id, hint(self.typed.ty(id)), make)
+    }
+
+    /// A jump that makes something else than the node's value.
+    fn jump_of(&mut self, id: ExprId, kind: Hint, make: impl Fn(Target) -> Op) -> usize {
+        self.op_of(id, kind, make(Target(u32::MAX)));
         self.code.len().saturating_sub(1)
     }
 

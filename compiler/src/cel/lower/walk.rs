@@ -249,14 +249,9 @@ impl Lowering<'_> {
         let head = self.here();
         let pair = variables.len() == 2;
         let (key, value) = if pair { (first, second) } else { (second, first) };
-        let next = self.code.len();
-        let end = Target(u32::MAX);
         // What is made here is an element.
-        self.op_of(
-            id,
-            hint_of_elements(self.typed.ty(over)),
-            Op::Next { iter, key, value, pair, end },
-        );
+        let element = hint_of_elements(self.typed.ty(over));
+        let next = self.jump_of(id, element, |end| Op::Next { iter, key, value, pair, end });
         for (name, register) in variables.iter().zip([first, second]) {
             self.locals.push((name.clone(), register));
         }

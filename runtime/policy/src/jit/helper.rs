@@ -11,7 +11,7 @@ use mxcp_schemas::bundle::code::ConstId;
 
 use super::context::Context;
 use crate::datum::{Datum, Text, find};
-use crate::function::{self, BYTES_PER_SCAN_STEP, Call, Function};
+use crate::function::{self, Call, Function, scan_steps};
 use crate::interpret::{Machine, Stepped};
 use crate::value::{self, FailureKind, Fault, Value};
 
@@ -66,7 +66,7 @@ pub(super) extern "C" fn text_contains(
     let text = unsafe { std::str::from_utf8_unchecked(bytes_at(text, len)) };
     // In linear time, which is what is paid for.
     told(context, |context| {
-        context.spend(len / BYTES_PER_SCAN_STEP).then(|| u64::from(text.contains(&*part.text)))
+        context.spend(scan_steps(text)).then(|| u64::from(text.contains(&*part.text)))
     })
 }
 
@@ -79,7 +79,7 @@ pub(super) extern "C" fn text_matches(
 ) -> u64 {
     // SAFETY: as in `same_bytes`; what is a text of a value is UTF-8.
     let text = unsafe { std::str::from_utf8_unchecked(bytes_at(text, len)) };
-    told(context, |context| context.spend(len).then(|| u64::from(regex.is_match(text))))
+    told(context, |context| context.spend(len as u64).then(|| u64::from(regex.is_match(text))))
 }
 
 /// How many code points a text has, or less than nothing if the budget does not suffice.
@@ -90,7 +90,7 @@ pub(super) extern "C" fn code_points(
 ) -> i64 {
     // SAFETY: as in `text_matches`.
     let text = unsafe { std::str::from_utf8_unchecked(bytes_at(text, len)) };
-    if context.spend(len) { i64::try_from(text.chars().count()).unwrap_or(-1) } else { -1 }
+    if context.spend(len as u64) { i64::try_from(text.chars().count()).unwrap_or(-1) } else { -1 }
 }
 
 /// # Safety
@@ -260,8 +260,8 @@ impl<'a> Context<'a> {
     }
 
     /// Takes steps from the budget; whether there were enough.
-    fn spend(&mut self, steps: usize) -> bool {
-        match self.budget.checked_sub(steps as u64) {
+    fn spend(&mut self, steps: u64) -> bool {
+        match self.budget.checked_sub(steps) {
             Some(left) => self.budget = left,
             None => return false,
         }
