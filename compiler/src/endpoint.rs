@@ -55,8 +55,8 @@ pub(crate) struct Compiled {
 pub(crate) struct Shared<'a> {
     pub(crate) files: &'a dyn Files,
     pub(crate) rules: Rules<'a>,
-    /// declared attributes of `user`
-    pub(crate) attributes: &'a [(String, Ty)],
+    /// declared attributes of `user`; `None` where the site file could not be read
+    pub(crate) attributes: Option<&'a [(String, Ty)]>,
     /// what is declared about them beyond their types
     pub(crate) user_shape: &'a Arc<Shape>,
 }
@@ -185,7 +185,11 @@ fn environment(shared: &Shared<'_>, document: &Endpoint, stage: Stage) -> Enviro
         shapes.entry("response".to_owned()).or_insert_with(|| types::shape(result, "response"));
     }
     Environment {
-        user: Some(Environment::user_record(shared.attributes)),
+        user: Some(
+            shared
+                .attributes
+                .map_or_else(Environment::unknown_user_record, Environment::user_record),
+        ),
         params: document
             .parameters
             .iter()

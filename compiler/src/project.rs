@@ -136,7 +136,7 @@ impl Driver<'_> {
             .or_else(|| site.map(|site| site.profile.value.clone()))
             .unwrap_or_default();
         let profile = self.profile(site, options, &profile_name);
-        let attributes: Vec<(String, Ty)> = site.map_or_else(Vec::new, |site| {
+        let attributes: Option<Vec<(String, Ty)>> = site.map(|site| {
             let seen = |ty| types::in_conditions(ty, "user");
             site.user_attributes.iter().map(|a| (a.name.value.clone(), seen(&a.ty))).collect()
         });
@@ -159,8 +159,8 @@ impl Driver<'_> {
             data: &paths.data,
             allowed: &profile.duckdb.allowed_directories,
         };
-        let shared =
-            Shared { files: self.files, rules, attributes: &attributes, user_shape: &user_shape };
+        let attributes = attributes.as_deref();
+        let shared = Shared { files: self.files, rules, attributes, user_shape: &user_shape };
         let folders = [
             (paths.tools.as_str(), Kind::Tool),
             (paths.resources.as_str(), Kind::Resource),
@@ -175,6 +175,10 @@ impl Driver<'_> {
             self.found.extend((lint.check)(&units, &known));
         }
         self.waive(&units);
+        if site.is_none() {
+            // It says what `user` has and what is warned of: without it, warnings are guesses.
+            self.found.retain(Diagnostic::is_error);
+        }
         let bundle = site
             .filter(|_| !options.only_check && !self.found.iter().any(Diagnostic::is_error))
             .map(|site| emit(site, &profile_name, &profile, &units, types, &self.texts));

@@ -64,6 +64,12 @@ impl Environment {
         })
     }
 
+    /// The caller's record where it is not known what is declared: whatever it has may be anything.
+    pub fn unknown_user_record() -> Arc<Record> {
+        let built_in = Self::user_record(&[]);
+        Arc::new(Record { open: true, ..Record::clone(&built_in) })
+    }
+
     /// What `request` is.
     pub fn request_record() -> Arc<Record> {
         let field = |name: &str, ty: Ty| Field { name: name.to_owned(), ty, required: true };

@@ -100,9 +100,11 @@ impl Checker<'_> {
     fn user_field(&self, field: &str, range: &Range<usize>) -> Result<(Slot, Ty), Box<Finding>> {
         let fields = self.environment.user.as_ref().map_or(&[][..], |record| &record.fields);
         let name = if field == "id" { "user_id" } else { field };
-        let found = fields.iter().zip(0_u16..).find(|(known, _)| known.name == name);
-        match (found, &self.environment.user) {
+        let slot = |name: &str| fields.iter().zip(0_u16..).find(|(known, _)| known.name == name);
+        match (slot(name), &self.environment.user) {
             (Some((known, index)), _) => Ok((Slot::User(index), known.ty.clone())),
+            // Of any place: where declarations are not known, no code is made.
+            (None, Some(record)) if record.open => Ok((Slot::User(0), Ty::Dyn)),
             (None, Some(record)) => Err(Box::new(unknown_field(record, field, range).help(
                 "declare it under `policy.user_attributes` in the site file, or use `user.claims`",
             ))),
